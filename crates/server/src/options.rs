@@ -139,9 +139,7 @@ fn config_choice(options: &Options, config_files: &[PathBuf]) -> Result<Option<P
     match named {
         Some("none" | "") => Ok(None),
         Some(path) if Path::new(path).is_file() => Ok(Some(path.into())),
-        Some(path) => {
-            Err(Refusal { message: format!("cannot read the configuration file '{path}'"), exit_code: EXIT_CONFIG_NOT_FOUND })
-        }
+        Some(path) => Err(Refusal { message: format!("cannot read the configuration file '{path}'"), exit_code: EXIT_CONFIG_NOT_FOUND }),
         None => Ok(config_files.iter().find(|path| path.is_file()).cloned()),
     }
 }

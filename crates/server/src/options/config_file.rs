@@ -70,9 +70,7 @@ fn assign(line: &str, section: &str, defines: &[(String, String)], options: &mut
     let name = if section.is_empty() || key.contains('.') { key.to_owned() } else { format!("{section}.{key}") };
     let value = substitute(value.trim(), defines);
     match command_line::lookup(&name)? {
-        Found::Known(definition) if definition.is_command => {
-            Err(Refusal::usage(format!("'{name}' cannot stand in a configuration file")))
-        }
+        Found::Known(definition) if definition.is_command => Err(Refusal::usage(format!("'{name}' cannot stand in a configuration file"))),
         Found::Known(definition) => options.assign(definition, Some(&value)),
         Found::Obsolete | Found::Unknown => Ok(()),
     }
