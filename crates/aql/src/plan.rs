@@ -147,6 +147,9 @@ pub enum NodeKind {
         /// Which collection's shards the snippet before it runs on.
         collection: String,
     },
+    /// Begins a snippet that needs input rows: every shard gets all rows of the node before, and
+    /// the results come in the order of the rows.
+    Scatter,
     /// Merges the streams of all shards; with elements, in that order.
     Gather {
         /// Order of the streams, empty if any order will do.
