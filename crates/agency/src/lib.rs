@@ -7,6 +7,8 @@
 //!
 //! Start with [`node`] (the tree), [`operation`] and [`precondition`] (what a transaction does).
 
+pub mod cache;
+pub mod client;
 pub mod node;
 pub mod operation;
 pub mod path;
@@ -14,5 +16,7 @@ pub mod precondition;
 pub mod store;
 pub mod transaction;
 
+pub use cache::{AgencyCache, Snapshot};
+pub use client::{AgencyClient, Outcome};
 pub use node::Node;
 pub use transaction::Transaction;

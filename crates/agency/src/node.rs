@@ -84,9 +84,7 @@ impl Node {
     pub fn to_json(&self) -> Json {
         match &*self.0 {
             Kind::Leaf(leaf) => leaf.clone(),
-            Kind::Branch(branch) => {
-                Json::Object(branch.children.iter().map(|(name, child)| (name.to_string(), child.to_json())).collect())
-            }
+            Kind::Branch(branch) => Json::Object(branch.children.iter().map(|(name, child)| (name.to_string(), child.to_json())).collect()),
         }
     }
 
@@ -297,9 +295,7 @@ pub fn equal(left: &Json, right: &Json) -> bool {
     match (left, right) {
         (Json::Number(a), Json::Number(b)) => equal_numbers(a, b),
         (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(x, y)| equal(x, y)),
-        (Json::Object(a), Json::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(name, x)| b.get(name).is_some_and(|y| equal(x, y)))
-        }
+        (Json::Object(a), Json::Object(b)) => a.len() == b.len() && a.iter().all(|(name, x)| b.get(name).is_some_and(|y| equal(x, y))),
         (a, b) => a == b,
     }
 }

@@ -199,9 +199,7 @@ fn read_lock(node: Option<&Node>, by: &str) -> Result<Change> {
 fn read_unlock(node: Option<&Node>, by: &str) -> Result<Change> {
     match lock(node) {
         Lock::Read(holders) if holders == [by] => Ok(Change::Delete),
-        Lock::Read(holders) if holders.contains(&by) => {
-            Ok(put(edited(node, |items| items.retain(|item| item.as_str() != Some(by)))))
-        }
+        Lock::Read(holders) if holders.contains(&by) => Ok(put(edited(node, |items| items.retain(|item| item.as_str() != Some(by))))),
         _ => Err(refused("read-unlock")),
     }
 }
