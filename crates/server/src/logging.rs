@@ -10,7 +10,6 @@ use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -177,7 +176,7 @@ impl<S: Subscriber> Layer<S> for LogLayer {
         } else {
             format!(
                 "{} [{}] {} {{{}}} {}{}\n",
-                timestamp(SystemTime::now()),
+                rt::clock::now_iso(),
                 self.0.process,
                 level_word(*metadata.level()),
                 topic(metadata.target()),
@@ -192,7 +191,7 @@ impl<S: Subscriber> Layer<S> for LogLayer {
 fn json_line(process: u32, level: Level, topic: &str, text: &Message) -> String {
     let message = format!("{}{}", text.message, text.fields);
     let line = serde_json::json!({
-        "time": timestamp(SystemTime::now()), "pid": process, "level": level_word(level), "topic": topic, "message": message
+        "time": rt::clock::now_iso(), "pid": process, "level": level_word(level), "topic": topic, "message": message
     });
     format!("{line}\n")
 }
@@ -246,39 +245,9 @@ impl Visit for Message {
     }
 }
 
-/// `2026-01-01T10:00:00Z`.
-fn timestamp(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil_date(i64::try_from(days).unwrap_or(0));
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
-}
-
-/// Gregorian date of a day counted from 1970-01-01.
-fn civil_date(day: i64) -> (i64, i64, i64) {
-    let shifted = day + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day_of_month)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn times() {
-        let at = |seconds| timestamp(UNIX_EPOCH + Duration::from_secs(seconds));
-        assert_eq!(at(0), "1970-01-01T00:00:00Z");
-        assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(at(1_767_261_599), "2026-01-01T09:59:59Z");
-    }
 
     #[test]
     fn topics() {

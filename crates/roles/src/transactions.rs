@@ -1,0 +1,287 @@
+//! Stream transactions of one server: begun by one request, used by many, ended by another or by
+//! the clock.
+//!
+//! One request at a time works with a transaction; others wait a while for it (28). After its end a
+//! tombstone answers for it, so that a repeated commit or abort is harmless.
+
+use base::{Error, Result, code};
+use database::transaction::{TransactionId, TransactionOptions, TransactionStatus};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use storage::Transaction;
+use tokio::sync::OwnedMutexGuard;
+
+/// Limit: open stream transactions of one server.
+const OPEN_MAX: usize = 4_096;
+/// Limit: tombstones kept; the oldest ones go first.
+const TOMBSTONES_MAX: usize = 16_384;
+/// How long the end of a transaction is remembered.
+const TOMBSTONE_TIME: Duration = Duration::from_secs(600);
+
+/// A storage transaction that a query and its commit share. `None` once it has ended.
+pub type Shared = Arc<Mutex<Option<Transaction>>>;
+
+/// Limits (`--transaction.streaming-*`).
+#[derive(Clone, Debug)]
+pub struct StreamLimits {
+    /// Idle time after which a transaction is aborted.
+    pub idle_timeout: Duration,
+    /// How long a request waits for the one before it.
+    pub lock_timeout: Duration,
+    /// Largest size of the writes in bytes.
+    pub size_bytes_max: u64,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self { idle_timeout: Duration::from_secs(60), lock_timeout: Duration::from_secs(8), size_bytes_max: 128 << 20 }
+    }
+}
+
+/// What may be done with a collection in a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Declared {
+    /// Read.
+    Read,
+    /// Written.
+    Write,
+}
+
+/// An open transaction.
+pub struct Open {
+    shared: Shared,
+    declared: BTreeMap<String, Declared>,
+    /// Collections that were not declared may be read.
+    allow_implicit: bool,
+    /// Commit with a sync to disk.
+    pub wait_for_sync: bool,
+    /// Largest size of the writes in bytes.
+    pub size_bytes_max: u64,
+}
+
+impl Open {
+    /// An open transaction. Collections are declared by the names that storage knows them by.
+    #[must_use]
+    pub fn new(transaction: Transaction, options: &TransactionOptions, limits: &StreamLimits) -> Self {
+        let mut declared = BTreeMap::new();
+        for name in &options.read {
+            declared.insert(name.clone(), Declared::Read);
+        }
+        for name in options.write.iter().chain(&options.exclusive) {
+            declared.insert(name.clone(), Declared::Write);
+        }
+        let size_bytes_max = options.max_transaction_size.map_or(limits.size_bytes_max, |size| size.min(limits.size_bytes_max));
+        Self {
+            shared: Arc::new(Mutex::new(Some(transaction))),
+            declared,
+            allow_implicit: options.allow_implicit,
+            wait_for_sync: options.wait_for_sync,
+            size_bytes_max,
+        }
+    }
+
+    /// The storage transaction.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// 1652 unless the collection was declared for this use.
+    pub fn check(&self, collection: &str, wanted: Declared) -> Result<()> {
+        match self.declared.get(collection) {
+            Some(declared) if *declared >= wanted => Ok(()),
+            None if wanted == Declared::Read && self.allow_implicit => Ok(()),
+            _ => {
+                let access = if wanted == Declared::Write { "write" } else { "read" };
+                let text = format!("{}: {collection} [{access}]", code::TRANSACTION_UNREGISTERED_COLLECTION.text());
+                Err(Error::new(code::TRANSACTION_UNREGISTERED_COLLECTION, text))
+            }
+        }
+    }
+}
+
+/// Use of an open transaction by one request.
+pub type InUse = OwnedMutexGuard<Option<Open>>;
+
+struct Entry {
+    database: String,
+    user: String,
+    status: TransactionStatus,
+    /// Monotonic time of the last use, or of the end.
+    last_used: Duration,
+    open: Arc<tokio::sync::Mutex<Option<Open>>>,
+}
+
+/// All stream transactions of a server.
+pub struct Transactions {
+    entries: Mutex<HashMap<TransactionId, Entry>>,
+    limits: StreamLimits,
+}
+
+impl Transactions {
+    /// None yet.
+    #[must_use]
+    pub fn new(limits: StreamLimits) -> Self {
+        Self { entries: Mutex::default(), limits }
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn limits(&self) -> &StreamLimits {
+        &self.limits
+    }
+
+    /// Registers an open transaction; 32 if there are too many.
+    pub fn insert(&self, id: TransactionId, database: &str, user: &str, open: Open) -> Result<()> {
+        let mut entries = self.entries.lock();
+        if entries.values().filter(|entry| entry.status == TransactionStatus::Running).count() >= OPEN_MAX {
+            return Err(Error::new(code::RESOURCE_LIMIT, "too many open transactions"));
+        }
+        if entries.contains_key(&id) {
+            return Err(Error::new(code::TRANSACTION_INTERNAL, format!("transaction id {id} is in use")));
+        }
+        let entry = Entry {
+            database: database.to_owned(),
+            user: user.to_owned(),
+            status: TransactionStatus::Running,
+            last_used: rt::clock::monotonic(),
+            open: Arc::new(tokio::sync::Mutex::new(Some(open))),
+        };
+        entries.insert(id, entry);
+        Ok(())
+    }
+
+    /// Does this server know the transaction?
+    #[must_use]
+    pub fn knows(&self, id: TransactionId) -> bool {
+        self.entries.lock().contains_key(&id)
+    }
+
+    /// Takes the transaction for one request. 1655 unknown, 1654 no longer running, 28 if another
+    /// request keeps it too long.
+    pub async fn enter(&self, database: &str, user: Option<&str>, id: TransactionId) -> Result<InUse> {
+        let slot = {
+            let mut entries = self.entries.lock();
+            let entry = find(&mut entries, database, user, id)?;
+            match entry.status {
+                TransactionStatus::Running => {}
+                TransactionStatus::Aborted => return Err(code::TRANSACTION_ABORTED.into()),
+                TransactionStatus::Committed => {
+                    return Err(Error::with_detail(code::TRANSACTION_DISALLOWED_OPERATION, "the transaction is committed").status(400));
+                }
+            }
+            entry.last_used = rt::clock::monotonic();
+            Arc::clone(&entry.open)
+        };
+        let guard = tokio::time::timeout(self.limits.lock_timeout, slot.lock_owned()).await;
+        let guard = guard.map_err(|_| Error::with_detail(code::LOCKED, format!("transaction {id} is in use")))?;
+        if guard.is_none() { Err(code::TRANSACTION_ABORTED.into()) } else { Ok(guard) }
+    }
+
+    /// Notes that a request has ended its use.
+    pub fn touch(&self, id: TransactionId) {
+        if let Some(entry) = self.entries.lock().get_mut(&id) {
+            entry.last_used = rt::clock::monotonic();
+        }
+    }
+
+    /// Ends a running transaction: the caller gets what is to be committed or dropped, or `None` if
+    /// it has ended that way before. 1653 if it has ended the other way.
+    pub async fn end(
+        &self,
+        database: &str,
+        user: Option<&str>,
+        id: TransactionId,
+        status: TransactionStatus,
+    ) -> Result<Option<Open>> {
+        let slot = {
+            let mut entries = self.entries.lock();
+            let entry = find(&mut entries, database, user, id)?;
+            match entry.status {
+                TransactionStatus::Running => Arc::clone(&entry.open),
+                ended if ended == status => return Ok(None),
+                ended => {
+                    let text = format!("the transaction has been {}", ended.as_str());
+                    return Err(Error::with_detail(code::TRANSACTION_DISALLOWED_OPERATION, text));
+                }
+            }
+        };
+        let guard = tokio::time::timeout(self.limits.lock_timeout, slot.lock_owned()).await;
+        let mut guard = guard.map_err(|_| Error::with_detail(code::LOCKED, format!("transaction {id} is in use")))?;
+        let Some(open) = guard.take() else { return Err(code::TRANSACTION_ABORTED.into()) };
+        self.bury(id, status);
+        Ok(Some(open))
+    }
+
+    /// Notes how a transaction has ended.
+    pub fn bury(&self, id: TransactionId, status: TransactionStatus) {
+        if let Some(entry) = self.entries.lock().get_mut(&id) {
+            entry.status = status;
+            entry.last_used = rt::clock::monotonic();
+        }
+    }
+
+    /// Status; 1655 if unknown.
+    pub fn status(&self, database: &str, user: Option<&str>, id: TransactionId) -> Result<TransactionStatus> {
+        find(&mut self.entries.lock(), database, user, id).map(|entry| entry.status)
+    }
+
+    /// Running transactions of a database, oldest first.
+    #[must_use]
+    pub fn list(&self, database: &str, user: Option<&str>) -> Vec<(TransactionId, TransactionStatus)> {
+        let entries = self.entries.lock();
+        let visible = |entry: &Entry| entry.status == TransactionStatus::Running && is_visible(entry, database, user);
+        let mut list: Vec<_> = entries.iter().filter(|(_, entry)| visible(entry)).map(|(id, entry)| (*id, entry.status)).collect();
+        list.sort_unstable_by_key(|(id, _)| *id);
+        list
+    }
+
+    /// Aborts idle transactions and forgets old tombstones; to be called every second or so. The
+    /// transactions returned are to be dropped where that may block.
+    #[must_use]
+    pub fn sweep(&self, now: Duration) -> Vec<Open> {
+        let idle = |entry: &Entry, time: Duration| now.saturating_sub(entry.last_used) > time;
+        self.abort_where(|entry| idle(entry, self.limits.idle_timeout), |entry| idle(entry, TOMBSTONE_TIME))
+    }
+
+    /// Aborts the transactions of a database that is being dropped.
+    #[must_use]
+    pub fn drop_database(&self, database: &str) -> Vec<Open> {
+        self.abort_where(|entry| entry.database == database, |entry| entry.database == database)
+    }
+
+    fn abort_where(&self, is_over: impl Fn(&Entry) -> bool, is_forgotten: impl Fn(&Entry) -> bool) -> Vec<Open> {
+        let mut aborted = Vec::new();
+        let mut entries = self.entries.lock();
+        let full = entries.len() > TOMBSTONES_MAX;
+        entries.retain(|_, entry| entry.status == TransactionStatus::Running || !(full || is_forgotten(entry)));
+        for entry in entries.values_mut().filter(|entry| entry.status == TransactionStatus::Running) {
+            if !is_over(entry) {
+                continue;
+            }
+            // A request that works with it right now keeps it alive.
+            if let Ok(mut open) = Arc::clone(&entry.open).try_lock_owned() {
+                aborted.extend(open.take());
+                entry.status = TransactionStatus::Aborted;
+                entry.last_used = rt::clock::monotonic();
+            }
+        }
+        aborted
+    }
+}
+
+fn find<'a>(
+    entries: &'a mut HashMap<TransactionId, Entry>,
+    database: &str,
+    user: Option<&str>,
+    id: TransactionId,
+) -> Result<&'a mut Entry> {
+    let entry = entries.get_mut(&id).filter(|entry| is_visible(entry, database, user));
+    entry.ok_or_else(|| Error::with_detail(code::TRANSACTION_NOT_FOUND, id))
+}
+
+fn is_visible(entry: &Entry, database: &str, user: Option<&str>) -> bool {
+    entry.database == database && user.is_none_or(|user| user == entry.user)
+}
