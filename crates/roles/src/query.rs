@@ -17,7 +17,8 @@ use database::Context;
 use database::query::{CursorBatch, QueryRequest};
 use exec::source::Source;
 use exec::{ExecOptions, Executor};
-use running::{Beginning, Control, Phase, Registered, Running};
+pub use running::QueryControl;
+use running::{Beginning, Phase, Registered, Running};
 use serde_json::{Map, Value as Json, json};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -88,7 +89,7 @@ impl Queries {
         cx: &Context,
         database: &str,
         request: QueryRequest,
-        prepare: impl FnOnce(&Arc<Control>) -> Result<Prepared> + Send + 'static,
+        prepare: impl FnOnce(&Arc<QueryControl>) -> Result<Prepared> + Send + 'static,
     ) -> Result<CursorBatch> {
         let registered = self.register(cx, database, &request)?;
         let id = registered.control().id;
@@ -186,7 +187,7 @@ impl Queries {
         &self,
         registered: Registered,
         request: &QueryRequest,
-        prepare: impl FnOnce(&Arc<Control>) -> Result<Prepared>,
+        prepare: impl FnOnce(&Arc<QueryControl>) -> Result<Prepared>,
     ) -> Result<(Box<Cursor>, CursorBatch)> {
         let control = Arc::clone(registered.control());
         let prepared = prepare(&control)?;

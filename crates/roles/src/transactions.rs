@@ -109,6 +109,8 @@ struct Entry {
     database: String,
     user: String,
     status: TransactionStatus,
+    /// Declared collections.
+    collections: Vec<String>,
     /// Monotonic time of the last use, or of the end.
     last_used: Duration,
     open: Arc<tokio::sync::Mutex<Option<Open>>>,
@@ -146,6 +148,7 @@ impl Transactions {
             database: database.to_owned(),
             user: user.to_owned(),
             status: TransactionStatus::Running,
+            collections: open.declared.keys().cloned().collect(),
             last_used: rt::clock::monotonic(),
             open: Arc::new(tokio::sync::Mutex::new(Some(open))),
         };
@@ -250,6 +253,28 @@ impl Transactions {
     #[must_use]
     pub fn drop_database(&self, database: &str) -> Vec<Open> {
         self.abort_where(|entry| entry.database == database, |entry| entry.database == database)
+    }
+
+    /// Aborts the transactions that have declared a collection, also those that a request works with
+    /// right now: they are over as soon as that request is.
+    pub async fn abort_using(&self, collection: &str) -> Vec<Open> {
+        let slots: Vec<_> = {
+            let mut entries = self.entries.lock();
+            let uses = |entry: &&mut Entry| {
+                entry.status == TransactionStatus::Running && entry.collections.iter().any(|name| name == collection)
+            };
+            let used = entries.values_mut().filter(uses);
+            used.map(|entry| {
+                entry.status = TransactionStatus::Aborted;
+                Arc::clone(&entry.open)
+            })
+            .collect()
+        };
+        let mut aborted = Vec::with_capacity(slots.len());
+        for slot in slots {
+            aborted.extend(slot.lock_owned().await.take());
+        }
+        aborted
     }
 
     fn abort_where(&self, is_over: impl Fn(&Entry) -> bool, is_forgotten: impl Fn(&Entry) -> bool) -> Vec<Open> {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 use velocypack::Value;
 
 /// Limit: queries running at the same time on one server.
@@ -24,7 +25,7 @@ pub enum Phase {
 
 /// A query that runs.
 #[derive(Debug)]
-pub struct Control {
+pub struct QueryControl {
     /// Number of the query.
     pub id: u64,
     /// Database.
@@ -43,10 +44,12 @@ pub struct Control {
     pub is_stream: bool,
     deadline: Option<Duration>,
     is_killed: AtomicBool,
+    /// Wakes whoever waits for the kill.
+    wake: Notify,
     phase: AtomicU8,
 }
 
-impl Control {
+impl QueryControl {
     /// 1500 once the query has been killed or its time is up.
     pub fn check(&self) -> Result<()> {
         if self.is_killed.load(Ordering::Relaxed) {
@@ -61,6 +64,27 @@ impl Control {
     /// Makes the query end at its next check.
     pub fn kill(&self) {
         self.is_killed.store(true, Ordering::Relaxed);
+        self.wake.notify_waiters();
+    }
+
+    /// Returns the error once the query has been killed or its time is up. Cancel safe.
+    pub async fn killed(&self) -> Error {
+        loop {
+            let woken = self.wake.notified();
+            tokio::pin!(woken);
+            // Listening begins here, so that a kill between check and wait is not missed.
+            woken.as_mut().enable();
+            if let Err(fault) = self.check() {
+                return fault;
+            }
+            match self.deadline {
+                Some(deadline) => {
+                    let left = deadline.saturating_sub(rt::clock::monotonic());
+                    let _ = tokio::time::timeout(left, woken).await;
+                }
+                None => woken.await,
+            }
+        }
     }
 
     /// Has the query been killed?
@@ -89,13 +113,13 @@ impl Control {
 /// All running queries of a server.
 #[derive(Default)]
 pub struct Running {
-    queries: Mutex<BTreeMap<u64, Arc<Control>>>,
+    queries: Mutex<BTreeMap<u64, Arc<QueryControl>>>,
 }
 
 /// A running query's place in the list; dropping it takes the query off.
 pub struct Registered {
     running: Arc<Running>,
-    control: Arc<Control>,
+    control: Arc<QueryControl>,
 }
 
 /// What is known of a query when it begins.
@@ -120,7 +144,7 @@ impl Running {
     /// Lists a query that begins; 21003 if there are too many.
     pub fn register(self: &Arc<Self>, beginning: &Beginning<'_>) -> Result<Registered> {
         let started = rt::clock::monotonic();
-        let control = Arc::new(Control {
+        let control = Arc::new(QueryControl {
             id: beginning.id,
             database: beginning.database.to_owned(),
             user: beginning.user.to_owned(),
@@ -131,6 +155,7 @@ impl Running {
             is_stream: beginning.is_stream,
             deadline: beginning.runtime_max.map(|longest| started.saturating_add(longest)),
             is_killed: AtomicBool::new(false),
+            wake: Notify::new(),
             phase: AtomicU8::new(Phase::Parsing as u8),
         });
         let mut queries = self.queries.lock();
@@ -143,7 +168,7 @@ impl Running {
 
     /// The queries of a database, oldest first; of all databases with `None`.
     #[must_use]
-    pub fn list(&self, database: Option<&str>) -> Vec<Arc<Control>> {
+    pub fn list(&self, database: Option<&str>) -> Vec<Arc<QueryControl>> {
         let queries = self.queries.lock();
         queries.values().filter(|control| database.is_none_or(|name| name == control.database)).cloned().collect()
     }
@@ -159,7 +184,7 @@ impl Running {
 impl Registered {
     /// The query.
     #[must_use]
-    pub fn control(&self) -> &Arc<Control> {
+    pub fn control(&self) -> &Arc<QueryControl> {
         &self.control
     }
 }
@@ -189,6 +214,18 @@ mod tests {
         assert_eq!(running.list(None).len(), 1);
         drop(registered);
         assert!(running.list(None).is_empty());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_woken() {
+        let running = Arc::new(Running::default());
+        let null = Value::null();
+        let beginning = Beginning { id: 7, database: "d", user: "u", query: "", bind_vars: &null, is_stream: false, runtime_max: None };
+        let registered = running.register(&beginning).unwrap();
+        let control = Arc::clone(registered.control());
+        let waiting = tokio::spawn(async move { control.killed().await });
+        running.kill(None, 7).unwrap();
+        assert_eq!(waiting.await.unwrap().code(), code::QUERY_KILLED);
     }
 
     #[test]
