@@ -8,9 +8,12 @@
 //! Invariant: once the hook has been asked, commit or abort follows whatever becomes of the request:
 //! that part runs in a task of its own.
 
+pub mod expiry;
+pub mod statistics;
 pub mod workers;
 
 use crate::transactions::{Declared, InUse, Open, Shared, StreamLimits, Transactions};
+use aql::plan::Direction;
 use async_trait::async_trait;
 use base::{Error, Result, code};
 use database::Context;
@@ -21,6 +24,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use storage::{LocalCollection, ReplicatedOperation, Storage, Transaction};
+use velocypack::Value;
 use workers::Workers;
 
 /// Most documents of a request that is carried out on the spot.
@@ -201,11 +205,7 @@ impl Local {
         let workers = Arc::clone(&self.workers);
         let task = tokio::spawn(async move {
             let permit = hook.before_commit(operations).await?;
-            let committed = if sync {
-                workers.run_at_once(move || transaction.commit(true)).await
-            } else {
-                transaction.commit(false)
-            };
+            let committed = if sync { workers.run_at_once(move || transaction.commit(true)).await } else { transaction.commit(false) };
             drop(permit);
             committed.map(drop)
         });
@@ -227,7 +227,13 @@ impl Local {
     }
 
     /// Begins a stream transaction under a given id. Collections are named as storage knows them.
-    pub async fn begin_stream(self: &Arc<Self>, cx: &Context, database: &str, id: TransactionId, mut options: TransactionOptions) -> Result<()> {
+    pub async fn begin_stream(
+        self: &Arc<Self>,
+        cx: &Context,
+        database: &str,
+        id: TransactionId,
+        mut options: TransactionOptions,
+    ) -> Result<()> {
         let lock_timeout = options.lock_timeout_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let lock_timeout = lock_timeout.filter(|timeout| !timeout.is_zero()).unwrap_or(self.options.stream.lock_timeout);
         for names in [&mut options.read, &mut options.write, &mut options.exclusive] {
@@ -255,7 +261,16 @@ impl Local {
 
     /// Commits a stream transaction; again is harmless.
     pub async fn commit_stream(self: &Arc<Self>, cx: &Context, database: &str, id: TransactionId) -> Result<()> {
-        let Some(open) = self.transactions.end(database, owner(cx), id, TransactionStatus::Committed).await? else { return Ok(()) };
+        self.commit_ended(id, self.transactions.end(Some(database), owner(cx), id, TransactionStatus::Committed).await?).await
+    }
+
+    /// Commits this server's part of a transaction, whatever its database.
+    pub async fn commit_any(self: &Arc<Self>, id: TransactionId) -> Result<()> {
+        self.commit_ended(id, self.transactions.end(None, None, id, TransactionStatus::Committed).await?).await
+    }
+
+    async fn commit_ended(self: &Arc<Self>, id: TransactionId, open: Option<Open>) -> Result<()> {
+        let Some(open) = open else { return Ok(()) };
         let Some(transaction) = open.shared().lock().take() else { return Err(code::TRANSACTION_ABORTED.into()) };
         let committed = self.commit(transaction, open.wait_for_sync).await;
         if committed.is_err() {
@@ -266,34 +281,53 @@ impl Local {
 
     /// Aborts a stream transaction; again is harmless.
     pub async fn abort_stream(&self, cx: &Context, database: &str, id: TransactionId) -> Result<()> {
-        let open = self.transactions.end(database, owner(cx), id, TransactionStatus::Aborted).await?;
-        self.workers.run_at_once(move || {
-            drop(open);
+        let open = self.transactions.end(Some(database), owner(cx), id, TransactionStatus::Aborted).await?;
+        self.let_go(open).await;
+        Ok(())
+    }
+
+    /// Aborts this server's part of a transaction, whatever its database.
+    pub async fn abort_any(&self, id: TransactionId) -> Result<()> {
+        let open = self.transactions.end(None, None, id, TransactionStatus::Aborted).await?;
+        self.let_go(open).await;
+        Ok(())
+    }
+
+    /// Begins this server's part of a transaction that a coordinator has begun; again is harmless.
+    pub async fn begin_as(self: &Arc<Self>, database: &str, id: TransactionId) -> Result<()> {
+        if self.transactions.knows(id) {
+            return Ok(());
+        }
+        let open = Open::part(self.begin(Instant::now() + self.options.stream.lock_timeout), &self.options.stream);
+        match self.transactions.insert(id, database, "", open) {
+            // Two first requests at the same time.
+            Err(_) if self.transactions.knows(id) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    /// Drops what may take time to let go.
+    async fn let_go<T: Send + 'static>(&self, what: T) {
+        let dropped = self.workers.run_at_once(move || {
+            drop(what);
             Ok(())
-        })
-        .await
+        });
+        // Nothing in there fails; at shutdown the thread may be gone already.
+        let _ = dropped.await;
     }
 
     /// Aborts what has been idle for too long; to be called every second or so.
     pub async fn sweep(&self) {
         let aborted = self.transactions.sweep(rt::clock::monotonic());
         if !aborted.is_empty() {
-            let _ = self.workers.run_at_once(move || {
-                drop(aborted);
-                Ok(())
-            })
-            .await;
+            self.let_go(aborted).await;
         }
     }
 
     /// Aborts the stream transactions that have declared a collection.
     pub async fn abort_transactions_on(&self, collection: &str) {
         let aborted = self.transactions.abort_using(collection).await;
-        let _ = self.workers.run_at_once(move || {
-            drop(aborted);
-            Ok(())
-        })
-        .await;
+        self.let_go(aborted).await;
     }
 
     /// Number of documents, as the stream transaction of `cx` sees it.
@@ -302,6 +336,31 @@ impl Local {
         let Some(id) = cx.transaction else { return Ok(collection.count()) };
         let name = collection.info().name.clone();
         self.inside(cx, database, id, &name, Declared::Read, move |transaction| transaction.count(&collection)).await
+    }
+
+    /// The edges of many vertices.
+    pub async fn edges(
+        self: &Arc<Self>,
+        cx: &Context,
+        database: &str,
+        collection: &str,
+        direction: Direction,
+        vertices: Vec<String>,
+        covering: bool,
+    ) -> Result<Vec<Vec<Value>>> {
+        let collection = self.storage.collection(database, collection)?;
+        let direction = edge_direction(direction);
+        let (edges, name) = (Arc::clone(&collection), collection.info().name.clone());
+        let read = move |transaction: &mut Transaction| {
+            vertices.iter().map(|vertex| transaction.edges(&edges, direction, vertex, covering)).collect::<Result<Vec<_>>>()
+        };
+        match cx.transaction {
+            Some(id) => self.inside(cx, database, id, &name, Declared::Read, read).await,
+            None => {
+                let this = Arc::clone(self);
+                self.workers.run(move || read(&mut this.begin(Instant::now()))).await
+            }
+        }
     }
 
     /// Removes all documents of a collection.
@@ -325,6 +384,15 @@ impl Local {
 #[must_use]
 pub fn owner(cx: &Context) -> Option<&str> {
     (!cx.superuser).then_some(cx.user.as_str())
+}
+
+/// The planner's directions as storage knows them; nobody asks storage for both at once.
+#[must_use]
+pub fn edge_direction(direction: Direction) -> storage::EdgeDirection {
+    match direction {
+        Direction::Inbound => storage::EdgeDirection::Inbound,
+        Direction::Outbound | Direction::Any => storage::EdgeDirection::Outbound,
+    }
 }
 
 /// The transaction in use; 1654 if it has ended meanwhile.

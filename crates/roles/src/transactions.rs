@@ -7,7 +7,7 @@
 use base::{Error, Result, code};
 use database::transaction::{TransactionId, TransactionOptions, TransactionStatus};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use storage::Transaction;
@@ -49,12 +49,25 @@ pub enum Declared {
     Write,
 }
 
+/// What may be done with collections that were not declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Undeclared {
+    Nothing,
+    Read,
+    /// Somebody else has checked.
+    Anything,
+}
+
+/// Names of collections, seen also while a request works with the transaction.
+type Used = Arc<Mutex<BTreeSet<String>>>;
+
 /// An open transaction.
 pub struct Open {
     shared: Shared,
     declared: BTreeMap<String, Declared>,
-    /// Collections that were not declared may be read.
-    allow_implicit: bool,
+    rest: Undeclared,
+    /// Collections that have been used or may be at any time.
+    used: Used,
     /// Commit with a sync to disk.
     pub wait_for_sync: bool,
     /// Largest size of the writes in bytes.
@@ -75,10 +88,24 @@ impl Open {
         let size_bytes_max = options.max_transaction_size.map_or(limits.size_bytes_max, |size| size.min(limits.size_bytes_max));
         Self {
             shared: Arc::new(Mutex::new(Some(transaction))),
+            used: Arc::new(Mutex::new(declared.keys().cloned().collect())),
             declared,
-            allow_implicit: options.allow_implicit,
+            rest: if options.allow_implicit { Undeclared::Read } else { Undeclared::Nothing },
             wait_for_sync: options.wait_for_sync,
             size_bytes_max,
+        }
+    }
+
+    /// This server's part of a transaction that another server has begun and checks.
+    #[must_use]
+    pub fn part(transaction: Transaction, limits: &StreamLimits) -> Self {
+        Self {
+            shared: Arc::new(Mutex::new(Some(transaction))),
+            used: Used::default(),
+            declared: BTreeMap::new(),
+            rest: Undeclared::Anything,
+            wait_for_sync: false,
+            size_bytes_max: limits.size_bytes_max,
         }
     }
 
@@ -90,15 +117,26 @@ impl Open {
 
     /// 1652 unless the collection was declared for this use.
     pub fn check(&self, collection: &str, wanted: Declared) -> Result<()> {
-        match self.declared.get(collection) {
-            Some(declared) if *declared >= wanted => Ok(()),
-            None if wanted == Declared::Read && self.allow_implicit => Ok(()),
+        match (self.declared.get(collection), self.rest) {
+            (Some(declared), _) if *declared >= wanted => Ok(()),
+            (None, Undeclared::Read) if wanted == Declared::Read => self.note_use(collection),
+            (None, Undeclared::Anything) => self.note_use(collection),
             _ => {
                 let access = if wanted == Declared::Write { "write" } else { "read" };
                 let text = format!("{}: {collection} [{access}]", code::TRANSACTION_UNREGISTERED_COLLECTION.text());
                 Err(Error::new(code::TRANSACTION_UNREGISTERED_COLLECTION, text))
             }
         }
+    }
+}
+
+impl Open {
+    fn note_use(&self, collection: &str) -> Result<()> {
+        let mut used = self.used.lock();
+        if !used.contains(collection) {
+            used.insert(collection.to_owned());
+        }
+        Ok(())
     }
 }
 
@@ -109,8 +147,7 @@ struct Entry {
     database: String,
     user: String,
     status: TransactionStatus,
-    /// Declared collections.
-    collections: Vec<String>,
+    used: Used,
     /// Monotonic time of the last use, or of the end.
     last_used: Duration,
     open: Arc<tokio::sync::Mutex<Option<Open>>>,
@@ -148,7 +185,7 @@ impl Transactions {
             database: database.to_owned(),
             user: user.to_owned(),
             status: TransactionStatus::Running,
-            collections: open.declared.keys().cloned().collect(),
+            used: Arc::clone(&open.used),
             last_used: rt::clock::monotonic(),
             open: Arc::new(tokio::sync::Mutex::new(Some(open))),
         };
@@ -167,7 +204,7 @@ impl Transactions {
     pub async fn enter(&self, database: &str, user: Option<&str>, id: TransactionId) -> Result<InUse> {
         let slot = {
             let mut entries = self.entries.lock();
-            let entry = find(&mut entries, database, user, id)?;
+            let entry = find(&mut entries, Some(database), user, id)?;
             match entry.status {
                 TransactionStatus::Running => {}
                 TransactionStatus::Aborted => return Err(code::TRANSACTION_ABORTED.into()),
@@ -191,10 +228,11 @@ impl Transactions {
     }
 
     /// Ends a running transaction: the caller gets what is to be committed or dropped, or `None` if
-    /// it has ended that way before. 1653 if it has ended the other way.
+    /// it has ended that way before. 1653 if it has ended the other way. `None` stands for any
+    /// database.
     pub async fn end(
         &self,
-        database: &str,
+        database: Option<&str>,
         user: Option<&str>,
         id: TransactionId,
         status: TransactionStatus,
@@ -228,14 +266,14 @@ impl Transactions {
 
     /// Status; 1655 if unknown.
     pub fn status(&self, database: &str, user: Option<&str>, id: TransactionId) -> Result<TransactionStatus> {
-        find(&mut self.entries.lock(), database, user, id).map(|entry| entry.status)
+        find(&mut self.entries.lock(), Some(database), user, id).map(|entry| entry.status)
     }
 
     /// Running transactions of a database, oldest first.
     #[must_use]
     pub fn list(&self, database: &str, user: Option<&str>) -> Vec<(TransactionId, TransactionStatus)> {
         let entries = self.entries.lock();
-        let visible = |entry: &Entry| entry.status == TransactionStatus::Running && is_visible(entry, database, user);
+        let visible = |entry: &Entry| entry.status == TransactionStatus::Running && is_visible(entry, Some(database), user);
         let mut list: Vec<_> = entries.iter().filter(|(_, entry)| visible(entry)).map(|(id, entry)| (*id, entry.status)).collect();
         list.sort_unstable_by_key(|(id, _)| *id);
         list
@@ -255,14 +293,12 @@ impl Transactions {
         self.abort_where(|entry| entry.database == database, |entry| entry.database == database)
     }
 
-    /// Aborts the transactions that have declared a collection, also those that a request works with
+    /// Aborts the transactions that have used a collection, also those that a request works with
     /// right now: they are over as soon as that request is.
     pub async fn abort_using(&self, collection: &str) -> Vec<Open> {
         let slots: Vec<_> = {
             let mut entries = self.entries.lock();
-            let uses = |entry: &&mut Entry| {
-                entry.status == TransactionStatus::Running && entry.collections.iter().any(|name| name == collection)
-            };
+            let uses = |entry: &&mut Entry| entry.status == TransactionStatus::Running && entry.used.lock().contains(collection);
             let used = entries.values_mut().filter(uses);
             used.map(|entry| {
                 entry.status = TransactionStatus::Aborted;
@@ -299,7 +335,7 @@ impl Transactions {
 
 fn find<'a>(
     entries: &'a mut HashMap<TransactionId, Entry>,
-    database: &str,
+    database: Option<&str>,
     user: Option<&str>,
     id: TransactionId,
 ) -> Result<&'a mut Entry> {
@@ -307,6 +343,6 @@ fn find<'a>(
     entry.ok_or_else(|| Error::with_detail(code::TRANSACTION_NOT_FOUND, id))
 }
 
-fn is_visible(entry: &Entry, database: &str, user: Option<&str>) -> bool {
-    entry.database == database && user.is_none_or(|user| user == entry.user)
+fn is_visible(entry: &Entry, database: Option<&str>, user: Option<&str>) -> bool {
+    database.is_none_or(|database| database == entry.database) && user.is_none_or(|user| user == entry.user)
 }

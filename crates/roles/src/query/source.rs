@@ -5,7 +5,7 @@
 
 use super::End;
 use super::QueryControl;
-use crate::local::{Local, check_size};
+use crate::local::{Local, check_size, edge_direction};
 use crate::transactions::{Declared, InUse, Shared};
 use aql::plan::Direction;
 use base::{Error, Result, code};
@@ -125,10 +125,7 @@ impl Source for LocalSource {
         let collection = self.collection(collection)?;
         self.declared(&collection, Declared::Read)?;
         let transaction = self.transaction()?;
-        let direction = match direction {
-            Direction::Inbound => storage::EdgeDirection::Inbound,
-            Direction::Outbound | Direction::Any => storage::EdgeDirection::Outbound,
-        };
+        let direction = edge_direction(direction);
         vertices.iter().map(|vertex| transaction.edges(&collection, direction, vertex, covering)).collect()
     }
 
