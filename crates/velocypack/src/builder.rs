@@ -287,9 +287,8 @@ impl Builder {
         let buffer = &self.buffer;
         let mut kept: Vec<usize> = Vec::with_capacity(offsets.len());
         for (position, offset) in offsets.iter().enumerate() {
-            let repeated = offsets.get(position + 1).is_some_and(|next| {
-                name_at(buffer, open.start + next) == name_at(buffer, open.start + offset)
-            });
+            let repeated =
+                offsets.get(position + 1).is_some_and(|next| name_at(buffer, open.start + next) == name_at(buffer, open.start + offset));
             if !repeated {
                 kept.push(*offset);
             }

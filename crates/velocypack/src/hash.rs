@@ -35,9 +35,7 @@ fn hash_nested(slice: Slice<'_>, seed: u64, depth: usize) -> u64 {
         }
         Kind::Object => {
             let attributes = slice.entries_raw().filter(|(_, value)| !value.is_null());
-            let sum = attributes.fold(0_u64, |sum, (name, value)| {
-                sum.wrapping_add(hash_nested(value, hash_bytes(name, 0), depth + 1))
-            });
+            let sum = attributes.fold(0_u64, |sum, (name, value)| sum.wrapping_add(hash_nested(value, hash_bytes(name, 0), depth + 1)));
             mix(seed, sum)
         }
         Kind::None | Kind::Illegal | Kind::Null | Kind::Custom => seed,

@@ -98,7 +98,11 @@ impl Parser<'_> {
             return self.fail("Too deep nesting in array/object");
         }
         self.at += 1;
-        if is_object { self.builder.open_object() } else { self.builder.open_array() };
+        if is_object {
+            self.builder.open_object()
+        } else {
+            self.builder.open_array()
+        };
         self.skip_space();
         if self.peek() == Some(if is_object { b'}' } else { b']' }) {
             self.at += 1;
@@ -172,7 +176,11 @@ impl Parser<'_> {
     }
 
     fn emit(&mut self, text: &[u8], is_name: bool) {
-        if is_name { self.builder.key_bytes(text) } else { self.builder.string_bytes(text) };
+        if is_name {
+            self.builder.key_bytes(text)
+        } else {
+            self.builder.string_bytes(text)
+        };
     }
 
     fn string_with_escapes(&mut self, out: &mut Vec<u8>) -> Parsed<()> {

@@ -66,8 +66,8 @@ pub(crate) fn read_varint_reversed(data: &[u8], end: usize) -> Option<(usize, us
     None
 }
 
-/// Length in bytes of the value at the start of `data`; never more than `data` holds where `data`
-/// is well-formed.
+/// Length in bytes of the value at the start of `data`, at least 1 so that walks end; never more than
+/// `data` holds where `data` is well-formed.
 #[inline]
 pub(crate) fn byte_len(data: &[u8]) -> Option<usize> {
     let head = *data.first()?;
@@ -76,8 +76,8 @@ pub(crate) fn byte_len(data: &[u8]) -> Option<usize> {
         0x1b | 0x1c => 9,
         0x20..=0x27 => usize::from(head) - 0x1e,
         0x28..=0x2f => usize::from(head) - 0x26,
-        0x02..=0x09 | 0x0b..=0x12 => to_usize(read_uint(data, 1, width_of(head))?)?,
-        0x13 | 0x14 => read_varint(data, 1)?.0,
+        0x02..=0x09 | 0x0b..=0x12 => to_usize(read_uint(data, 1, width_of(head))?).filter(|total| *total > 0)?,
+        0x13 | 0x14 => read_varint(data, 1).map(|(total, _)| total).filter(|total| *total > 0)?,
         0xbf => 9_usize.checked_add(to_usize(read_uint(data, 1, 8)?)?)?,
         0xc0..=0xc7 => {
             let width = usize::from(head) - 0xbf;
@@ -94,8 +94,6 @@ pub(crate) fn to_usize(number: u64) -> Option<usize> {
 /// Where the members of a container lie, relative to its head.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Layout {
-    /// Byte length of the whole container.
-    pub total: usize,
     /// Number of members.
     pub count: usize,
     /// Offset of the first member.
@@ -121,7 +119,7 @@ impl Layout {
     pub(crate) fn read(data: &[u8]) -> Option<Self> {
         let head = *data.first()?;
         match head {
-            0x01 | 0x0a => Some(Self { total: 1, first: 1, end: 1, ..Self::default() }),
+            0x01 | 0x0a => Some(Self { first: 1, end: 1, ..Self::default() }),
             0x02..=0x05 => Self::read_equal(data, head),
             0x06..=0x08 | 0x0b..=0x0d | 0x0f..=0x11 => Self::read_indexed(data, head),
             0x09 | 0x0e | 0x12 => Self::read_indexed_widest(data, head),
@@ -139,7 +137,7 @@ impl Layout {
         if stride == 0 || room % stride != 0 || total > data.len() {
             return None;
         }
-        Some(Self { total, count: room / stride, first, end: total, stride, ..Self::default() })
+        Some(Self { count: room / stride, first, end: total, stride, ..Self::default() })
     }
 
     fn read_indexed(data: &[u8], head: u8) -> Option<Self> {
@@ -151,7 +149,7 @@ impl Layout {
         if end < first || total > data.len() {
             return None;
         }
-        Some(Self { total, count, first, end, width, sorted: head <= 0x0e, stride: 0 })
+        Some(Self { count, first, end, width, sorted: head <= 0x0e, stride: 0 })
     }
 
     fn read_indexed_widest(data: &[u8], head: u8) -> Option<Self> {
@@ -161,7 +159,7 @@ impl Layout {
         if end < 9 || total > data.len() {
             return None;
         }
-        Some(Self { total, count, first: 9, end, width: 8, sorted: head <= 0x0e, stride: 0 })
+        Some(Self { count, first: 9, end, width: 8, sorted: head <= 0x0e, stride: 0 })
     }
 
     fn read_compact(data: &[u8]) -> Option<Self> {
@@ -171,7 +169,7 @@ impl Layout {
         if end < first || total > data.len() {
             return None;
         }
-        Some(Self { total, count, first, end, ..Self::default() })
+        Some(Self { count, first, end, ..Self::default() })
     }
 
     /// Offset of member `position` by the index table or the equal length of members; `None`

@@ -324,7 +324,7 @@ impl<'a> Slice<'a> {
     /// Length of the value in bytes.
     #[must_use]
     pub fn byte_len(self) -> usize {
-        layout::byte_len(self.data).unwrap_or(0)
+        layout::byte_len(self.data).unwrap_or(0).min(self.data.len())
     }
 
     /// Copies the value out.
