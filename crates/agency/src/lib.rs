@@ -13,6 +13,7 @@ pub mod node;
 pub mod operation;
 pub mod path;
 pub mod precondition;
+pub mod raft;
 pub mod store;
 pub mod transaction;
 

@@ -88,10 +88,14 @@ pub struct Batch {
 
 impl Batch {
     fn to_json(&self) -> Json {
-        let items: Vec<Json> = self.items.iter().map(|item| match item {
-            Item::Write { transaction, once } => json!({"w": transaction.to_json(), "o": once}),
-            Item::Read(paths) => json!({"r": paths}),
-        }).collect();
+        let items: Vec<Json> = self
+            .items
+            .iter()
+            .map(|item| match item {
+                Item::Write { transaction, once } => json!({"w": transaction.to_json(), "o": once}),
+                Item::Read(paths) => json!({"r": paths}),
+            })
+            .collect();
         json!([self.time_ms, items])
     }
 
