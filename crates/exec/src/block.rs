@@ -164,6 +164,31 @@ impl Block {
         block
     }
 
+    /// Those of `vars` that are the same in all rows, and those that are not. Unset ones are in
+    /// neither.
+    #[must_use]
+    pub fn split_columns(&self, vars: &[VarId]) -> (Vec<VarId>, Vec<VarId>) {
+        let column = |var: &VarId| self.columns.get(var.0 as usize);
+        let same = vars.iter().copied().filter(|var| matches!(column(var), Some(Column::Same(_)))).collect();
+        let varying = vars.iter().copied().filter(|var| matches!(column(var), Some(Column::Values(_)))).collect();
+        (same, varying)
+    }
+
+    /// The rows of several blocks in one.
+    #[must_use]
+    pub fn concat(blocks: Vec<Block>) -> Block {
+        let variables = blocks.first().map_or(0, Block::variables);
+        let rows = blocks.iter().map(Block::rows).sum();
+        let mut all = Block::new(rows, variables);
+        for var in (0_u32..).map(VarId).take(variables) {
+            if blocks.iter().any(|block| block.get(var, 0).is_some()) {
+                let values = blocks.iter().flat_map(|block| (0..block.rows()).map(move |row| block.value(var, row)));
+                all.set(var, Column::Values(values.collect()));
+            }
+        }
+        all
+    }
+
     /// Rough size in memory of some columns of a row.
     #[must_use]
     pub fn row_bytes(&self, row: usize, vars: &[VarId]) -> u64 {

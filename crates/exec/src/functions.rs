@@ -5,7 +5,7 @@
 
 mod context;
 
-pub use context::FunctionContext;
+pub use context::{FunctionContext, WARNINGS_MAX_DEFAULT};
 
 use base::{Error, Result, code};
 use velocypack::Value;
