@@ -108,7 +108,7 @@ impl Local {
         let sync = wants_sync(&collection, &request);
         if !sync && is_small(&request) {
             // Not waiting for anything: whatever is locked is left to the threads that may wait.
-            let mut transaction = self.begin(Instant::now());
+            let mut transaction = self.storage.begin(storage::TransactionOptions::single(Instant::now()))?;
             let results = transaction.documents(&collection, request.clone())?;
             if !waits_for_lock(&results) {
                 return self.finish_documents(transaction, results, false).await;
@@ -116,7 +116,7 @@ impl Local {
         }
         let (this, deadline) = (Arc::clone(self), Instant::now() + self.options.lock_timeout);
         let job = move || {
-            let mut transaction = this.begin(deadline);
+            let mut transaction = this.storage.begin(storage::TransactionOptions::single(deadline))?;
             let results = transaction.documents(&collection, request)?;
             if this.hook.is_none() {
                 return Ok((None, commit_documents(transaction, results, sync)?));
@@ -163,25 +163,23 @@ impl Local {
     ) -> Result<T> {
         let in_use = self.transactions.enter(database, owner(cx), id).await?;
         opened(&in_use)?.check(collection, wanted)?;
+        let lock_timeout = self.options.lock_timeout;
         let result = self
             .workers
             .run(move || {
-                let open = opened(&in_use)?;
-                let mut slot = open.shared().lock();
+                let mut slot = opened(&in_use)?.shared().lock();
                 let transaction = slot.as_mut().ok_or_else(|| Error::from(code::TRANSACTION_ABORTED))?;
-                let result = job(transaction)?;
-                check_size(transaction, open.size_bytes_max)?;
-                Ok(result)
+                transaction.set_lock_deadline(Instant::now() + lock_timeout);
+                job(transaction)
             })
             .await;
         self.transactions.touch(id);
         result
     }
 
-    /// Begins a storage transaction whose lock waits end at `deadline`.
-    #[must_use]
-    pub fn begin(&self, deadline: Instant) -> Transaction {
-        self.storage.begin(storage::TransactionOptions { lock_deadline: deadline, ..storage::TransactionOptions::default() })
+    /// Begins a storage transaction that sees the state of now; its lock waits end at `deadline`.
+    pub fn begin(&self, deadline: Instant) -> Result<Transaction> {
+        self.storage.begin(storage::TransactionOptions::snapshot(deadline))
     }
 
     /// The lock timeout of ordinary operations.
@@ -194,7 +192,7 @@ impl Local {
     ///
     /// Cancel safety: goes on to the end even if the caller is gone.
     pub async fn commit(self: &Arc<Self>, transaction: Transaction, sync: bool) -> Result<()> {
-        let operations = transaction.operations();
+        let operations = transaction.operations().to_vec();
         let Some(hook) = self.hook.clone().filter(|_| !operations.is_empty()) else {
             return if sync {
                 self.workers.run_at_once(move || transaction.commit(true).map(drop)).await
@@ -216,7 +214,7 @@ impl Local {
     pub fn commit_blocking(self: &Arc<Self>, transaction: Transaction, sync: bool) -> Result<()> {
         let permit = match &self.hook {
             Some(hook) => {
-                let operations = transaction.operations();
+                let operations = transaction.operations().to_vec();
                 if operations.is_empty() { None } else { Some(tokio::runtime::Handle::current().block_on(hook.before_commit(operations))?) }
             }
             None => None,
@@ -243,19 +241,14 @@ impl Local {
             }
         }
         let exclusive = options.exclusive.iter().map(|name| self.storage.collection(database, name)).collect::<Result<Vec<_>>>()?;
-        let this = Arc::clone(self);
-        let begun = self
-            .workers
-            .run(move || {
-                let deadline = Instant::now() + lock_timeout;
-                let mut transaction = this.begin(deadline);
-                for collection in &exclusive {
-                    transaction.lock_exclusive(collection)?;
-                }
-                Ok(transaction)
-            })
-            .await?;
-        let open = Open::new(begun, &options, &self.options.stream);
+        let storage = Arc::clone(&self.storage);
+        let bytes_max = options.max_transaction_size.unwrap_or(u64::MAX).min(self.options.stream.size_bytes_max);
+        let begin = move || {
+            let begun = storage::TransactionOptions::snapshot(Instant::now() + lock_timeout);
+            storage.begin(storage::TransactionOptions { exclusive, bytes_max: Some(bytes_max), ..begun })
+        };
+        let begun = self.workers.run(begin).await?;
+        let open = Open::new(begun, &options);
         self.transactions.insert(id, database, &cx.user, open)
     }
 
@@ -298,7 +291,9 @@ impl Local {
         if self.transactions.knows(id) {
             return Ok(());
         }
-        let open = Open::part(self.begin(Instant::now() + self.options.stream.lock_timeout), &self.options.stream);
+        let begun = storage::TransactionOptions::snapshot(Instant::now() + self.options.lock_timeout);
+        let bytes_max = Some(self.options.stream.size_bytes_max);
+        let open = Open::part(self.storage.begin(storage::TransactionOptions { bytes_max, ..begun })?);
         match self.transactions.insert(id, database, "", open) {
             // Two first requests at the same time.
             Err(_) if self.transactions.knows(id) => Ok(()),
@@ -335,7 +330,7 @@ impl Local {
         let collection = self.storage.collection(database, collection)?;
         let Some(id) = cx.transaction else { return Ok(collection.count()) };
         let name = collection.info().name.clone();
-        self.inside(cx, database, id, &name, Declared::Read, move |transaction| transaction.count(&collection)).await
+        self.inside(cx, database, id, &name, Declared::Read, move |transaction| Ok(transaction.count(&collection))).await
     }
 
     /// The edges of many vertices.
@@ -358,7 +353,7 @@ impl Local {
             Some(id) => self.inside(cx, database, id, &name, Declared::Read, read).await,
             None => {
                 let this = Arc::clone(self);
-                self.workers.run(move || read(&mut this.begin(Instant::now()))).await
+                self.workers.run(move || read(&mut this.begin(Instant::now())?)).await
             }
         }
     }
@@ -372,7 +367,7 @@ impl Local {
         }
         let (this, deadline) = (Arc::clone(self), Instant::now() + self.options.lock_timeout);
         let job = move || {
-            let mut transaction = this.begin(deadline);
+            let mut transaction = this.storage.begin(storage::TransactionOptions::single(deadline))?;
             transaction.truncate(&collection)?;
             this.commit_blocking(transaction, false)
         };
@@ -404,14 +399,6 @@ pub fn opened(in_use: &InUse) -> Result<&Open> {
 #[must_use]
 pub fn shared(transaction: Transaction) -> Shared {
     Arc::new(Mutex::new(Some(transaction)))
-}
-
-/// 32 if a transaction has grown too big.
-pub fn check_size(transaction: &Transaction, bytes_max: u64) -> Result<()> {
-    if transaction.size_bytes() as u64 > bytes_max {
-        return Err(Error::with_detail(code::RESOURCE_LIMIT, format!("the transaction is larger than {bytes_max} bytes")));
-    }
-    Ok(())
 }
 
 fn commit_documents(transaction: Transaction, results: DocumentResults, sync: bool) -> Result<DocumentResults> {

@@ -174,12 +174,7 @@ impl Queries {
             (asked, _) if self.options.memory_limit_override => asked,
             (asked, limit) => asked.min(limit),
         };
-        ExecOptions {
-            memory_limit,
-            fail_on_warning: request.fail_on_warning || self.options.fail_on_warning,
-            full_count: request.full_count,
-            ..ExecOptions::default()
-        }
+        ExecOptions { memory_limit, fail_on_warning: request.fail_on_warning || self.options.fail_on_warning, ..ExecOptions::default() }
     }
 
     /// Runs on a thread that may block: from the text to the first batch.
@@ -195,7 +190,7 @@ impl Queries {
         control.enter(Phase::Executing);
         let options = self.exec_options(request);
         let memory_limit = options.memory_limit;
-        let executor = Executor::new(prepared.query, prepared.source, options)?;
+        let executor = Executor::new(&prepared.query, prepared.source, &options)?;
         let query = Box::new(RunningQuery { executor, end: Some(prepared.end), registered, parsed, profile: request.profile });
         let ttl = Duration::try_from_secs_f64(request.ttl_s).unwrap_or(Duration::from_secs(30));
         let mut cursor = if request.stream {
@@ -223,7 +218,7 @@ impl Queries {
             let all = self.results_bytes.load(Ordering::Relaxed);
             let limits = [(memory_limit, charge.bytes), (self.options.results_bytes_max, all)];
             if limits.iter().any(|&(limit, used)| limit > 0 && used > limit) {
-                return Err(while_executing(Error::new(code::RESOURCE_LIMIT, "query would use more memory than allowed")));
+                return Err(Error::new(code::RESOURCE_LIMIT, "AQL: query would use more memory than allowed (while executing)"));
             }
             let is_last = part.len() < ROWS_PER_PULL;
             rows.extend(part);
@@ -273,7 +268,7 @@ impl Stream for RunningQuery {
         let mut rows = Vec::new();
         while rows.len() < max && !self.executor.is_done() {
             self.registered.control().check()?;
-            rows.extend(self.executor.next(max - rows.len()).map_err(while_executing)?);
+            rows.extend(self.executor.next(max - rows.len())?);
         }
         Ok(rows)
     }
@@ -304,11 +299,4 @@ impl Stream for RunningQuery {
         }
         Ok(Json::Object(extra))
     }
-}
-
-/// Compat: ArangoDB says in which phase a query failed.
-fn while_executing(fault: Error) -> Error {
-    let message = format!("AQL: {} (while executing)", fault.message());
-    let status = fault.http_status();
-    Error::new(fault.code(), message).status(status)
 }

@@ -5,11 +5,11 @@
 
 mod catalog;
 mod graphs;
-mod queries;
+pub(crate) mod queries;
 
 use crate::local::expiry::{self, ExpiryOptions};
-use crate::local::{Local, LocalOptions};
 use crate::local::workers::Workers;
+use crate::local::{CommitHook, Local, LocalOptions};
 use crate::query::{Queries, QueryOptions};
 use async_trait::async_trait;
 use base::revision::HybridClock;
@@ -42,6 +42,8 @@ pub struct SingleOptions {
     pub queue: usize,
     /// `waitForSync` of new collections unless they say otherwise.
     pub wait_for_sync: bool,
+    /// Queries may not write (servers that hold data for a cluster).
+    pub read_only_queries: bool,
     /// Most databases.
     pub databases_max: u64,
     /// Limits of operations and stream transactions.
@@ -59,6 +61,7 @@ impl Default for SingleOptions {
             threads: 32,
             queue: 4096,
             wait_for_sync: false,
+            read_only_queries: false,
             databases_max: u64::MAX,
             local: LocalOptions::default(),
             query: QueryOptions::default(),
@@ -82,8 +85,14 @@ impl Single {
     /// A single server on its storage. Call [`Single::bootstrap`] before it takes requests.
     #[must_use]
     pub fn new(storage: Arc<Storage>, options: SingleOptions) -> Arc<Self> {
+        Self::with_hook(storage, None, options)
+    }
+
+    /// The same verbs for a server that replicates before it commits.
+    #[must_use]
+    pub fn with_hook(storage: Arc<Storage>, hook: Option<Arc<dyn CommitHook>>, options: SingleOptions) -> Arc<Self> {
         let workers = Workers::new(options.threads, options.queue);
-        let local = Local::new(storage, Arc::clone(&workers), None, options.local.clone());
+        let local = Local::new(storage, Arc::clone(&workers), hook, options.local.clone());
         let ids = Arc::new(HybridClock::default());
         let queries = Queries::new(workers, options.query.clone(), Arc::clone(&ids));
         Arc::new(Self { local, queries, ids, options, definitions: Arc::default() })
@@ -103,12 +112,18 @@ impl Single {
 
     /// Forgets idle cursors and transactions, and removes expired documents, until shutdown.
     pub async fn run(self: Arc<Self>, shutdown: Shutdown) {
-        let expiry = tokio::spawn(expiry::run(Arc::clone(&self.local), self.options.expiry.clone(), Arc::new(|_, _| true), shutdown.clone()));
+        let expiry =
+            tokio::spawn(expiry::run(Arc::clone(&self.local), self.options.expiry.clone(), Arc::new(|_, _| true), shutdown.clone()));
+        self.sweep_until(shutdown).await;
+        let _ = expiry.await;
+    }
+
+    /// Forgets idle cursors and transactions until shutdown.
+    pub async fn sweep_until(self: Arc<Self>, shutdown: Shutdown) {
         while tokio::time::timeout(SWEEP, shutdown.wait()).await.is_err() {
             self.queries.sweep();
             self.local.sweep().await;
         }
-        let _ = expiry.await;
     }
 
     fn storage(&self) -> &Arc<Storage> {
@@ -263,7 +278,7 @@ impl Backend for Single {
 fn shown(collection: &storage::LocalCollection) -> Collection {
     let mut info = (*collection.info()).clone();
     info.indexes.retain(|index| !index.is_building);
-    info.key_options.last_value = collection.last_key_value();
+    info.key_options.last_value = collection.last_key();
     info.other.insert("objectId".into(), json!(collection.object_id().to_string()));
     info
 }

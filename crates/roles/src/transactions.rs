@@ -70,14 +70,12 @@ pub struct Open {
     used: Used,
     /// Commit with a sync to disk.
     pub wait_for_sync: bool,
-    /// Largest size of the writes in bytes.
-    pub size_bytes_max: u64,
 }
 
 impl Open {
     /// An open transaction. Collections are declared by the names that storage knows them by.
     #[must_use]
-    pub fn new(transaction: Transaction, options: &TransactionOptions, limits: &StreamLimits) -> Self {
+    pub fn new(transaction: Transaction, options: &TransactionOptions) -> Self {
         let mut declared = BTreeMap::new();
         for name in &options.read {
             declared.insert(name.clone(), Declared::Read);
@@ -85,27 +83,24 @@ impl Open {
         for name in options.write.iter().chain(&options.exclusive) {
             declared.insert(name.clone(), Declared::Write);
         }
-        let size_bytes_max = options.max_transaction_size.map_or(limits.size_bytes_max, |size| size.min(limits.size_bytes_max));
         Self {
             shared: Arc::new(Mutex::new(Some(transaction))),
             used: Arc::new(Mutex::new(declared.keys().cloned().collect())),
             declared,
             rest: if options.allow_implicit { Undeclared::Read } else { Undeclared::Nothing },
             wait_for_sync: options.wait_for_sync,
-            size_bytes_max,
         }
     }
 
     /// This server's part of a transaction that another server has begun and checks.
     #[must_use]
-    pub fn part(transaction: Transaction, limits: &StreamLimits) -> Self {
+    pub fn part(transaction: Transaction) -> Self {
         Self {
             shared: Arc::new(Mutex::new(Some(transaction))),
             used: Used::default(),
             declared: BTreeMap::new(),
             rest: Undeclared::Anything,
             wait_for_sync: false,
-            size_bytes_max: limits.size_bytes_max,
         }
     }
 

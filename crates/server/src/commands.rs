@@ -1,11 +1,11 @@
 //! Options that print something and end the program: `--version`, `--help`, `--dump-options`, ….
 
-use crate::options::table::{self, Definition, Kind};
 use crate::options::Options;
+use crate::options::table::{self, Definition, Kind};
 use serde_json::{Map, Value as Json, json};
 
 /// Version of ArangoDB whose interface this server speaks.
-pub const COMPATIBLE_VERSION: &str = "3.12.4";
+pub const COMPATIBLE_VERSION: &str = api::VERSION;
 
 /// Carries out a command if one was given.
 pub fn run(options: &Options) -> bool {

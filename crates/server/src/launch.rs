@@ -22,7 +22,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
 /// Where to listen if no endpoint is given.
-const ENDPOINT_DEFAULT: &str = "tcp://127.0.0.1:8529";
+pub const ENDPOINT_DEFAULT: &str = "tcp://127.0.0.1:8529";
 /// Stack of a thread: expressions and JSON nest at most a few hundred levels deep.
 const STACK_BYTES: usize = 2 << 20;
 /// Idle threads of the blocking pool go after this time.

@@ -106,7 +106,7 @@ fn lock(path: &Path) -> Result<Flock<File>, String> {
         }
         Err((mut file, Errno::EWOULDBLOCK)) => {
             let mut holder = String::new();
-            let _ = file.by_ref().take(32).read_to_string(&mut holder);
+            let _ = io::Read::take(&mut file, 32).read_to_string(&mut holder);
             let holder = holder.trim();
             let who = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
             Err(format!("the database directory '{}' is locked by another server{who}", path.display()))

@@ -4,6 +4,7 @@
 //! (`wire_*`), then waiting for the signal to stop. Every fault before the server is ready is one
 //! line on standard error and an exit code other than 0.
 
+mod authentication;
 mod commands;
 mod gate;
 mod launch;
@@ -13,6 +14,7 @@ mod memory;
 mod options;
 mod role;
 mod signals;
+mod store;
 mod wire_single;
 
 use options::{Options, Refusal};

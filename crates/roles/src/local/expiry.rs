@@ -101,7 +101,7 @@ impl Local {
         let numbers = IndexRange { equal: Vec::new(), low: Some((Value::bool(true), false)), high: Some((Value::double(until), true)) };
         let strings = IndexRange { equal: Vec::new(), low: Some((Value::string(""), true)), high: Some((Value::empty_array(), false)) };
         for range in [numbers, strings] {
-            let reading = self.begin(Instant::now());
+            let reading = self.begin(Instant::now())?;
             let mut cursor = reading.index_scan(collection, &index.id, &[range], false, false)?;
             let mut more = true;
             while more && removed < most && !is_over() {
@@ -122,7 +122,7 @@ impl Local {
         }
         let options = DocumentOptions { ignore_revs: false, silent: true, ..DocumentOptions::default() };
         let request = DocumentRequest { operation: Operation::Remove, documents: selectors, options };
-        let mut transaction = self.begin(Instant::now() + self.lock_timeout());
+        let mut transaction = self.storage().begin(storage::TransactionOptions::single(Instant::now() + self.lock_timeout()))?;
         let results = transaction.documents(collection, request)?;
         self.commit_blocking(transaction, false)?;
         let gone = |fault: &base::Error| [code::ARANGO_DOCUMENT_NOT_FOUND, code::ARANGO_CONFLICT].contains(&fault.code());

@@ -31,6 +31,13 @@ pub struct Figures {
 }
 
 impl Local {
+    /// Sizes on disk, about.
+    #[must_use]
+    pub fn figures(&self, collection: &LocalCollection) -> Figures {
+        let (documents_bytes, indexes_bytes) = self.storage().size_bytes(collection);
+        Figures { documents_bytes, indexes_bytes }
+    }
+
     /// Checksum over keys, and revisions and contents if wanted. May block.
     pub fn checksum(self: &Arc<Self>, collection: &Arc<LocalCollection>, with_revisions: bool, with_data: bool) -> Result<Checksum> {
         let mut result = Checksum::default();
@@ -61,7 +68,7 @@ impl Local {
     }
 
     fn each_document(self: &Arc<Self>, collection: &Arc<LocalCollection>, mut visit: impl FnMut(Slice<'_>)) -> Result<()> {
-        let transaction = self.begin(Instant::now());
+        let transaction = self.begin(Instant::now())?;
         let mut cursor = transaction.scan(collection, false)?;
         let mut documents = Vec::new();
         loop {

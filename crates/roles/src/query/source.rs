@@ -5,7 +5,7 @@
 
 use super::End;
 use super::QueryControl;
-use crate::local::{Local, check_size, edge_direction};
+use crate::local::{Local, edge_direction};
 use crate::transactions::{Declared, InUse, Shared};
 use aql::plan::Direction;
 use base::{Error, Result, code};
@@ -15,6 +15,8 @@ use exec::source::{Documents, IndexRange, QueryContext, RemoteSnippet, Row, Rows
 use parking_lot::MappedMutexGuard;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 use storage::{LocalCollection, Transaction};
 use velocypack::Value;
 
@@ -29,7 +31,8 @@ pub struct LocalSource {
     shards: HashMap<String, String>,
     control: Arc<QueryControl>,
     cx: QueryContext,
-    size_bytes_max: u64,
+    /// A write has asked for a sync to disk.
+    wants_sync: Arc<AtomicBool>,
 }
 
 impl LocalSource {
@@ -37,16 +40,24 @@ impl LocalSource {
     #[must_use]
     pub fn new(local: Arc<Local>, transaction: Shared, control: Arc<QueryControl>, cx: QueryContext) -> Self {
         let database = control.database.clone();
-        let size_bytes_max = u64::MAX;
-        Self { local, database, transaction, in_use: None, shards: HashMap::new(), control, cx, size_bytes_max }
+        Self { local, database, transaction, in_use: None, shards: HashMap::new(), control, cx, wants_sync: Arc::default() }
     }
 
     /// Runs inside a stream transaction, which nobody else may use meanwhile.
     #[must_use]
-    pub fn inside(mut self, in_use: InUse, size_bytes_max: u64) -> Self {
+    pub fn inside(mut self, in_use: InUse) -> Self {
         self.in_use = Some(in_use);
-        self.size_bytes_max = size_bytes_max;
         self
+    }
+
+    /// The end of the query, if the transaction is its own.
+    #[must_use]
+    pub fn own_end(&self) -> OwnTransaction {
+        OwnTransaction {
+            local: Arc::clone(&self.local),
+            transaction: Arc::clone(&self.transaction),
+            wants_sync: Arc::clone(&self.wants_sync),
+        }
     }
 
     /// Lets a shard stand for a collection.
@@ -132,15 +143,17 @@ impl Source for LocalSource {
     fn modify(&self, collection: &str, request: DocumentRequest) -> Result<DocumentResults> {
         let collection = self.collection(collection)?;
         self.declared(&collection, Declared::Write)?;
+        if request.options.wait_for_sync == Some(true) {
+            self.wants_sync.store(true, Ordering::Relaxed);
+        }
         let mut transaction = self.transaction()?;
-        let results = transaction.documents(&collection, request)?;
-        check_size(&transaction, self.size_bytes_max)?;
-        Ok(results)
+        transaction.set_lock_deadline(Instant::now() + self.local.lock_timeout());
+        transaction.documents(&collection, request)
     }
 
     fn count(&self, collection: &str) -> Result<u64> {
         let collection = self.collection(collection)?;
-        self.transaction()?.count(&collection)
+        Ok(self.transaction()?.count(&collection))
     }
 
     fn remote(&self, _: &RemoteSnippet, _: Option<Vec<Row>>) -> Result<Vec<Box<dyn Rows>>> {
@@ -167,22 +180,14 @@ impl Source for LocalSource {
 pub struct OwnTransaction {
     local: Arc<Local>,
     transaction: Shared,
-    sync: bool,
-}
-
-impl OwnTransaction {
-    /// Commits `transaction` at the end of the query.
-    #[must_use]
-    pub fn new(local: Arc<Local>, transaction: Shared, sync: bool) -> Self {
-        Self { local, transaction, sync }
-    }
+    wants_sync: Arc<AtomicBool>,
 }
 
 impl End for OwnTransaction {
     fn commit(self: Box<Self>) -> Result<()> {
         let transaction = self.transaction.lock().take();
         match transaction {
-            Some(transaction) => self.local.commit_blocking(transaction, self.sync),
+            Some(transaction) => self.local.commit_blocking(transaction, self.wants_sync.load(Ordering::Relaxed)),
             None => Err(code::TRANSACTION_ABORTED.into()),
         }
     }

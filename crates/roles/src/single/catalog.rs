@@ -77,9 +77,10 @@ impl Single {
     pub(super) async fn alter_collection(&self, db: &str, name: &str, properties: &Json) -> Result<Collection> {
         let (db, name, properties) = (db.to_owned(), name.to_owned(), properties.clone());
         self.define(move |storage| {
-            let collection = storage.collection(&db, &name)?;
-            let changed = collection_input::change(&collection.info(), &properties, &CollectionLimits::single())?;
-            storage.change_collection(&db, &changed.name.clone(), changed)?;
+            storage.change_collection(&db, &name, |collection| {
+                *collection = collection_input::change(collection, &properties, &CollectionLimits::single())?;
+                Ok(())
+            })?;
             Ok(shown(&*storage.collection(&db, &name)?))
         })
         .await
@@ -115,30 +116,25 @@ impl Single {
         let (db, collection) = (db.to_owned(), collection.to_owned());
         self.storage().collection(&db, &collection)?;
         let wanted = index_input::definition(definition)?;
-        self.define(move |storage| {
+        // Indexes may take long to fill; storage itself keeps changes of one collection apart.
+        let storage = Arc::clone(self.storage());
+        let build = move || {
             let info = storage.collection(&db, &collection)?.info();
-            match index_input::place(&info, wanted, &storage.next_id()?.to_string())? {
+            match index_input::place(&info, wanted, &storage.next_number()?.to_string())? {
                 Placement::Existing(index) => Ok((index, false)),
-                Placement::New(index) => {
-                    storage.create_index(&db, &info.name, index.clone())?;
-                    Ok((index, true))
-                }
+                Placement::New(index) => storage.create_index(&db, &info.name, index),
             }
-        })
-        .await
+        };
+        self.local.workers().run(build).await
     }
 
     /// Drops an index.
     pub(super) async fn remove_index(&self, db: &str, collection: &str, index: &str) -> Result<Index> {
-        let (db, collection, index) = (db.to_owned(), collection.to_owned(), index.to_owned());
-        self.define(move |storage| {
-            let info = storage.collection(&db, &collection)?.info();
-            let found = index_input::find(&info, &index)?.clone();
-            index_input::check_droppable(&found)?;
-            storage.drop_index(&db, &info.name, &found.id)?;
-            Ok(found)
-        })
-        .await
+        let info = self.storage().collection(db, collection)?.info();
+        let found = index_input::find(&info, index)?.clone();
+        index_input::check_droppable(&found)?;
+        let (storage, db) = (Arc::clone(self.storage()), db.to_owned());
+        self.local.workers().run(move || storage.drop_index(&db, &info.name, &found.id)).await
     }
 
     /// Runs a change of definitions on a thread that may block, after those before it.
@@ -157,11 +153,8 @@ impl Single {
 }
 
 /// Creates a database and its system collections. May block.
-pub(crate) fn create_database(storage: &Storage, mut database: Database, server_number: u64) -> Result<Database> {
-    if database.id.is_empty() {
-        database.id = storage.next_id()?.to_string();
-    }
-    storage.create_database(&database)?;
+pub(crate) fn create_database(storage: &Storage, database: Database, server_number: u64) -> Result<Database> {
+    let database = storage.create_database(&database)?;
     create_system_collections(storage, &database.name, server_number)?;
     Ok(database)
 }
@@ -178,7 +171,7 @@ pub(crate) fn create_system_collections(storage: &Storage, database: &str, serve
         for (fields, unique) in wanted.indexes {
             let mut index = Index::plain("", "persistent", "", fields, *unique);
             index.sparse = *unique;
-            if let Placement::New(index) = index_input::place(&info, index, &storage.next_id()?.to_string())? {
+            if let Placement::New(index) = index_input::place(&info, index, &storage.next_number()?.to_string())? {
                 storage.create_index(database, wanted.name, index)?;
             }
         }
@@ -191,7 +184,7 @@ fn create_collection(storage: &Storage, database: &str, mut collection: Collecti
     if storage.collection(database, &collection.name).is_ok_and(|other| other.info().name == collection.name) {
         return Err(duplicate(&collection.name));
     }
-    collection.id = storage.next_id()?.to_string();
+    collection.id = storage.next_number()?.to_string();
     collection.globally_unique_id =
         if collection.is_system { collection.name.clone() } else { format!("h{server_number:X}/{}", collection.id) };
     let created = storage.create_collection(database, collection)?;

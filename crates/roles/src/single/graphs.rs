@@ -21,7 +21,7 @@ pub(super) fn all_graphs(local: &Arc<Local>, database: &str) -> Result<Vec<Json>
     if collection.count() == 0 {
         return Ok(Vec::new());
     }
-    let transaction = local.begin(Instant::now());
+    let transaction = local.begin(Instant::now())?;
     let mut cursor = transaction.scan(&collection, false)?;
     let mut documents = Vec::new();
     while documents.len() < GRAPHS_MAX && cursor.next(1000, &mut documents)? {}
@@ -31,7 +31,7 @@ pub(super) fn all_graphs(local: &Arc<Local>, database: &str) -> Result<Vec<Json>
 /// One graph definition by name. May block.
 pub(super) fn graph(local: &Arc<Local>, database: &str, name: &str) -> Result<Option<Json>> {
     let Ok(collection) = local.storage().collection(database, GRAPHS) else { return Ok(None) };
-    Ok(local.begin(Instant::now()).get(&collection, name)?.map(|document| document.to_serde()))
+    Ok(local.begin(Instant::now())?.get(&collection, name)?.map(|document| document.to_serde()))
 }
 
 /// The collections that a definition names.
