@@ -26,8 +26,7 @@ pub enum Family {
 
 impl Family {
     /// All families in the order in which engines create them.
-    pub const ALL: [Self; 6] =
-        [Self::Definitions, Self::Documents, Self::EdgeIndex, Self::PersistentIndex, Self::Counters, Self::Local];
+    pub const ALL: [Self; 6] = [Self::Definitions, Self::Documents, Self::EdgeIndex, Self::PersistentIndex, Self::Counters, Self::Local];
 
     /// The family with this number.
     #[must_use]

@@ -189,9 +189,8 @@ fn the_tail_replays_everything(source: &dyn Engine, target: &dyn Engine) {
         target.write(batch, false).expect("a write succeeds");
     }
     for family in Family::ALL {
-        let all = |engine: &dyn Engine| {
-            entries(engine.snapshot().iter(family, &KeyRange::default(), Order::Forward).expect("an iterator opens"))
-        };
+        let all =
+            |engine: &dyn Engine| entries(engine.snapshot().iter(family, &KeyRange::default(), Order::Forward).expect("an iterator opens"));
         assert_eq!(all(source), all(target), "family {} is the same after the replay", family.name());
     }
 }
