@@ -71,6 +71,7 @@ pub enum CollectionAccess {
 }
 
 /// The nodes. Names are those explain prints, less the suffix `Node`.
+#[expect(clippy::large_enum_variant, reason = "a plan has few nodes, and they are read in place")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum NodeKind {
     /// One empty row.
@@ -146,6 +147,11 @@ pub enum NodeKind {
     Remote {
         /// Which collection's shards the snippet before it runs on.
         collection: String,
+        /// Values of all shard keys, in the collection's order of shard keys, if they are the same
+        /// for all rows: then only one shard is asked. Otherwise empty. The expressions read nothing
+        /// but constants and variables of an outer query.
+        #[serde(default)]
+        shard_values: Vec<Expr>,
     },
     /// Begins a snippet that needs input rows: every shard gets all rows of the node before, and
     /// the results come in the order of the rows.
@@ -178,6 +184,24 @@ pub struct Scan {
     pub disable_index: bool,
     /// The document itself is never read, only that there is one.
     pub count_only: bool,
+}
+
+impl Scan {
+    /// A scan without hints, filter or projections.
+    #[must_use]
+    pub fn of(collection: &str, out: VarId) -> Self {
+        Self {
+            collection: collection.to_owned(),
+            out,
+            filter: None,
+            projections: Vec::new(),
+            random: false,
+            index_hint: Vec::new(),
+            force_index_hint: false,
+            disable_index: false,
+            count_only: false,
+        }
+    }
 }
 
 /// Index look-ups; documents found through several branches come once.

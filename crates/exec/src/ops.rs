@@ -41,7 +41,7 @@ pub(crate) fn build(nodes: &[Node], live: &[Live]) -> Result<Vec<Box<dyn Operato
     let mut at = 0;
     while let Some(node) = nodes.get(at) {
         let segment = remote_segment(nodes, at);
-        if let Some((remote, collection)) = segment {
+        if let Some((remote, collection, shard_values)) = segment {
             let gathered = matches!(nodes.get(remote + 1).map(|node| &node.kind), Some(NodeKind::Gather { .. }));
             let end = if gathered { remote + 1 } else { remote };
             let elements = match nodes.get(end).map(|node| &node.kind) {
@@ -51,7 +51,8 @@ pub(crate) fn build(nodes: &[Node], live: &[Live]) -> Result<Vec<Box<dyn Operato
             let sent_back = live.get(remote).cloned().unwrap_or_default();
             let after = live.get(end).cloned().unwrap_or_default();
             let snippet_nodes = nodes.get(at..remote).unwrap_or_default();
-            operators.push(Box::new(gather::Gather::new(snippet_nodes, collection, elements, &sent_back, after)));
+            let cut = gather::Cut { nodes: snippet_nodes, collection, shard_values, elements };
+            operators.push(Box::new(gather::Gather::new(&cut, &sent_back, after)?));
             at = end + 1;
             continue;
         }
@@ -70,15 +71,16 @@ pub(crate) fn build(nodes: &[Node], live: &[Live]) -> Result<Vec<Box<dyn Operato
     Ok(operators)
 }
 
-/// If a snippet for shards begins at node `at`: the position of its `Remote` and the collection.
-fn remote_segment(nodes: &[Node], at: usize) -> Option<(usize, &str)> {
+/// If a snippet for shards begins at node `at`: the position of its `Remote`, the collection and the
+/// shard keys' values.
+fn remote_segment(nodes: &[Node], at: usize) -> Option<(usize, &str, &[Expr])> {
     let first = nodes.get(at)?;
     if !matches!(first.kind, NodeKind::Singleton | NodeKind::Scatter) {
         return None;
     }
     for (position, node) in nodes.iter().enumerate().skip(at + 1) {
         match &node.kind {
-            NodeKind::Remote { collection, .. } => return Some((position, collection)),
+            NodeKind::Remote { collection, shard_values } => return Some((position, collection, shard_values)),
             NodeKind::Scatter => return None,
             _ => {}
         }
