@@ -83,6 +83,12 @@ impl Histogram {
         self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).sum()
     }
 
+    /// Number of values in each range, the one above all bounds last.
+    #[must_use]
+    pub fn counts(&self) -> Vec<u64> {
+        self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect()
+    }
+
     /// Sum of the values counted.
     #[must_use]
     pub fn sum(&self) -> f64 {
