@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use storage::{LocalCollection, ReplicatedOperation, Storage, Transaction};
+use storage::{EdgeDirection, LocalCollection, Neighbor, ReplicatedOperation, Storage, Transaction};
 use velocypack::Value;
 use workers::Workers;
 
@@ -344,10 +344,10 @@ impl Local {
         covering: bool,
     ) -> Result<Vec<Vec<Value>>> {
         let collection = self.storage.collection(database, collection)?;
-        let direction = edge_direction(direction);
         let (edges, name) = (Arc::clone(&collection), collection.info().name.clone());
         let read = move |transaction: &mut Transaction| {
-            vertices.iter().map(|vertex| transaction.edges(&edges, direction, vertex, covering)).collect::<Result<Vec<_>>>()
+            let vertices: Vec<&str> = vertices.iter().map(String::as_str).collect();
+            edges_of(transaction, &edges, direction, &vertices, covering)
         };
         match cx.transaction {
             Some(id) => self.inside(cx, database, id, &name, Declared::Read, read).await,
@@ -381,13 +381,37 @@ pub fn owner(cx: &Context) -> Option<&str> {
     (!cx.superuser).then_some(cx.user.as_str())
 }
 
-/// The planner's directions as storage knows them; nobody asks storage for both at once.
-#[must_use]
-pub fn edge_direction(direction: Direction) -> storage::EdgeDirection {
-    match direction {
-        Direction::Inbound => storage::EdgeDirection::Inbound,
-        Direction::Outbound | Direction::Any => storage::EdgeDirection::Outbound,
+/// The edges of each vertex; with `covering` only what the edge index knows of them.
+pub fn edges_of(
+    transaction: &Transaction,
+    collection: &LocalCollection,
+    direction: Direction,
+    vertices: &[&str],
+    covering: bool,
+) -> Result<Vec<Vec<Value>>> {
+    let side = match direction {
+        Direction::Inbound => Some(EdgeDirection::Inbound),
+        Direction::Outbound => Some(EdgeDirection::Outbound),
+        Direction::Any => None,
+    };
+    if !covering {
+        return transaction.edges(collection, side, vertices);
     }
+    let info = collection.info();
+    let name = info.document_collection();
+    let edge = |vertex: &str, found: &Neighbor| {
+        let (from, to) = match found.direction {
+            EdgeDirection::Outbound => (vertex, found.vertex.as_str()),
+            EdgeDirection::Inbound => (found.vertex.as_str(), vertex),
+        };
+        let id = format!("{name}/{}", found.edge_key);
+        Value::object([("_id", Value::string(&id)), ("_from", Value::string(from)), ("_to", Value::string(to))])
+    };
+    let of = |vertex: &&str| -> Result<Vec<Value>> {
+        let found = transaction.neighbors(collection, side, vertex)?;
+        Ok(found.iter().map(|found| edge(vertex, found)).collect())
+    };
+    vertices.iter().map(of).collect()
 }
 
 /// The transaction in use; 1654 if it has ended meanwhile.

@@ -1,18 +1,17 @@
 //! Removes documents that a TTL index says have expired (`--ttl.*`).
 //!
 //! The indexed attribute holds seconds since 1970 or an ISO 8601 date; everything else never
-//! expires. Numbers are found by a range of the index, dates are read and compared.
+//! expires and is not in the index.
 
 use super::Local;
 use base::{Result, code};
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use database::catalog::Index;
 use database::document::{DocumentOptions, DocumentRequest, Operation};
 use rt::shutdown::Shutdown;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use storage::{IndexRange, LocalCollection};
-use velocypack::{Slice, Value};
+use storage::{IndexRange, IndexRead, LocalCollection};
+use velocypack::Value;
 
 /// Documents removed in one transaction.
 const DOCUMENTS_PER_STEP: usize = 1000;
@@ -95,22 +94,14 @@ impl Local {
         is_over: &dyn Fn() -> bool,
     ) -> Result<usize> {
         let until = now_s - index.expire_after.unwrap_or(f64::INFINITY);
-        let path: Vec<&str> = index.fields.first().map(|field| field.split('.').collect()).unwrap_or_default();
-        let mut removed = 0;
-        // AQL's order of types: bool < number < string < array.
-        let numbers = IndexRange { equal: Vec::new(), low: Some((Value::bool(true), false)), high: Some((Value::double(until), true)) };
-        let strings = IndexRange { equal: Vec::new(), low: Some((Value::string(""), true)), high: Some((Value::empty_array(), false)) };
-        for range in [numbers, strings] {
-            let reading = self.begin(Instant::now())?;
-            let mut cursor = reading.index_scan(collection, &index.id, &[range], false, false)?;
-            let mut more = true;
-            while more && removed < most && !is_over() {
-                let mut documents = Vec::new();
-                more = cursor.next(DOCUMENTS_PER_STEP.min(most - removed), &mut documents)?;
-                let is_expired = |document: &&Value| document.as_slice().path(&path).and_then(seconds).is_some_and(|time| time <= until);
-                let expired: Vec<Value> = documents.iter().filter(is_expired).filter_map(selector).collect();
-                removed += self.remove_selected(collection, expired)?;
-            }
+        // The index holds times only, dates included.
+        let range = IndexRange { prefix: Vec::new(), low: None, high: Some((Value::double(until), true)) };
+        let mut cursor = self.begin(Instant::now())?.index_scan(collection, &index.id, &range, false, IndexRead::Documents)?;
+        let (mut removed, mut more) = (0, true);
+        while more && removed < most && !is_over() {
+            let mut documents = Vec::new();
+            more = cursor.next(DOCUMENTS_PER_STEP.min(most - removed), &mut documents)?;
+            removed += self.remove_selected(collection, documents.iter().filter_map(selector).collect())?;
         }
         Ok(removed)
     }
@@ -136,47 +127,4 @@ impl Local {
 fn selector(document: &Value) -> Option<Value> {
     let document = document.as_slice();
     Some(Value::object([("_key", document.get("_key")?.to_value()), ("_rev", document.get("_rev")?.to_value())]))
-}
-
-/// The time in seconds since 1970 that a value stands for.
-fn seconds(value: Slice<'_>) -> Option<f64> {
-    match value.as_str() {
-        Some(text) => date(text),
-        None => value.as_f64(),
-    }
-}
-
-/// An ISO 8601 date, with or without time and zone (UTC if there is none).
-fn date(text: &str) -> Option<f64> {
-    if text.len() > 64 {
-        return None;
-    }
-    let seconds = |micros: i64| micros as f64 / 1e6;
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Some(seconds(time.timestamp_micros()));
-    }
-    for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"] {
-        if let Ok(time) = NaiveDateTime::parse_from_str(text.trim_end_matches('Z'), format) {
-            return Some(seconds(time.and_utc().timestamp_micros()));
-        }
-    }
-    let day = NaiveDate::parse_from_str(text.trim_end_matches('Z'), "%Y-%m-%d").ok()?;
-    Some(seconds(day.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times() {
-        assert_eq!(date("1970-01-01T00:00:10Z"), Some(10.0));
-        assert_eq!(date("1970-01-01T00:00:10.500"), Some(10.5));
-        assert_eq!(date("1970-01-01T01:00:10+01:00"), Some(10.0));
-        assert_eq!(date("1970-01-02"), Some(86_400.0));
-        assert_eq!(date("1970-01-01 00:01"), Some(60.0));
-        assert_eq!(date("tomorrow"), None);
-        assert_eq!(seconds(Value::int(5).as_slice()), Some(5.0));
-        assert_eq!(seconds(Value::bool(true).as_slice()), None);
-    }
 }

@@ -5,7 +5,7 @@
 
 use super::End;
 use super::QueryControl;
-use crate::local::{Local, edge_direction};
+use crate::local::{Local, edges_of};
 use crate::transactions::{Declared, InUse, Shared};
 use aql::plan::Direction;
 use base::{Error, Result, code};
@@ -13,12 +13,13 @@ use database::catalog::Index;
 use database::document::{DocumentRequest, DocumentResults};
 use exec::source::{Documents, IndexRange, QueryContext, RemoteSnippet, Row, Rows, ScanSpec, Source};
 use parking_lot::MappedMutexGuard;
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering as Memory};
 use std::time::Instant;
-use storage::{LocalCollection, Transaction};
-use velocypack::Value;
+use storage::{IndexRead, LocalCollection, Transaction};
+use velocypack::{Slice, Value, order};
 
 /// A query's view of this server's data.
 pub struct LocalSource {
@@ -102,9 +103,12 @@ impl Source for LocalSource {
     ) -> Result<Box<dyn Documents>> {
         let collection = self.collection(collection)?;
         self.declared(&collection, Declared::Read)?;
-        let ranges = ranges.iter().map(storage_range).collect::<Vec<_>>();
-        let cursor = self.transaction()?.index_scan(&collection, &index.id, &ranges, reverse, covering)?;
-        Ok(Box::new(Scanned(cursor)))
+        let transaction = self.transaction()?;
+        let mut parts = VecDeque::with_capacity(ranges.len());
+        for range in ranges {
+            parts.push_back(part(&transaction, &collection, index, range, reverse, covering)?);
+        }
+        Ok(Box::new(Parts(parts)))
     }
 
     fn documents(&self, ids: &[&str]) -> Result<Vec<Option<Value>>> {
@@ -135,16 +139,14 @@ impl Source for LocalSource {
     fn edges(&self, collection: &str, direction: Direction, vertices: &[&str], covering: bool) -> Result<Vec<Vec<Value>>> {
         let collection = self.collection(collection)?;
         self.declared(&collection, Declared::Read)?;
-        let transaction = self.transaction()?;
-        let direction = edge_direction(direction);
-        vertices.iter().map(|vertex| transaction.edges(&collection, direction, vertex, covering)).collect()
+        edges_of(&*self.transaction()?, &collection, direction, vertices, covering)
     }
 
     fn modify(&self, collection: &str, request: DocumentRequest) -> Result<DocumentResults> {
         let collection = self.collection(collection)?;
         self.declared(&collection, Declared::Write)?;
         if request.options.wait_for_sync == Some(true) {
-            self.wants_sync.store(true, Ordering::Relaxed);
+            self.wants_sync.store(true, Memory::Relaxed);
         }
         let mut transaction = self.transaction()?;
         transaction.set_lock_deadline(Instant::now() + self.local.lock_timeout());
@@ -187,7 +189,7 @@ impl End for OwnTransaction {
     fn commit(self: Box<Self>) -> Result<()> {
         let transaction = self.transaction.lock().take();
         match transaction {
-            Some(transaction) => self.local.commit_blocking(transaction, self.wants_sync.load(Ordering::Relaxed)),
+            Some(transaction) => self.local.commit_blocking(transaction, self.wants_sync.load(Memory::Relaxed)),
             None => Err(code::TRANSACTION_ABORTED.into()),
         }
     }
@@ -209,7 +211,7 @@ impl End for NothingToCommit {
     }
 }
 
-/// A storage cursor as a stream of documents.
+/// All documents of a collection.
 struct Scanned(storage::Cursor);
 
 impl Documents for Scanned {
@@ -218,6 +220,105 @@ impl Documents for Scanned {
     }
 }
 
-fn storage_range(range: &IndexRange) -> storage::IndexRange {
-    storage::IndexRange { equal: range.equal.clone(), low: range.low.clone(), high: range.high.clone() }
+/// The ranges of an index scan, one after the other.
+struct Parts(VecDeque<Box<dyn Documents>>);
+
+impl Documents for Parts {
+    fn next(&mut self, max: usize, out: &mut Vec<Value>) -> Result<bool> {
+        let wanted = out.len().saturating_add(max);
+        while let Some(part) = self.0.front_mut() {
+            if !part.next(wanted.saturating_sub(out.len()), out)? {
+                self.0.pop_front();
+            } else if out.len() >= wanted {
+                break;
+            }
+        }
+        Ok(!self.0.is_empty())
+    }
+}
+
+/// Documents of one range of an index.
+struct Indexed(storage::IndexCursor);
+
+impl Documents for Indexed {
+    fn next(&mut self, max: usize, out: &mut Vec<Value>) -> Result<bool> {
+        self.0.next(max, out)
+    }
+}
+
+/// Documents that pass a test.
+struct Filtered<F> {
+    input: Box<dyn Documents>,
+    passes: F,
+}
+
+impl<F: Fn(Slice<'_>) -> bool + Send> Documents for Filtered<F> {
+    fn next(&mut self, max: usize, out: &mut Vec<Value>) -> Result<bool> {
+        let mut read = Vec::new();
+        let more = self.input.next(max, &mut read)?;
+        out.extend(read.into_iter().filter(|document| (self.passes)(document.as_slice())));
+        Ok(more)
+    }
+}
+
+/// One range of an index.
+fn part(
+    transaction: &Transaction,
+    collection: &LocalCollection,
+    index: &Index,
+    range: &IndexRange,
+    reverse: bool,
+    covering: bool,
+) -> Result<Box<dyn Documents>> {
+    match index.kind.as_str() {
+        "primary" if range.equal.is_empty() => return key_range(transaction, collection, range, reverse),
+        "edge" => return edge_part(transaction, collection, index, range, reverse, covering),
+        _ => {}
+    }
+    let wanted = storage::IndexRange { prefix: range.equal.clone(), low: range.low.clone(), high: range.high.clone() };
+    Ok(Box::new(Indexed(transaction.index_scan(collection, &index.id, &wanted, reverse, read(covering))?)))
+}
+
+fn read(covering: bool) -> IndexRead {
+    if covering { IndexRead::Covered } else { IndexRead::Documents }
+}
+
+/// A range of keys. Documents lie in the order of their keys' bytes, which is not that of AQL.
+fn key_range(transaction: &Transaction, collection: &LocalCollection, range: &IndexRange, reverse: bool) -> Result<Box<dyn Documents>> {
+    let all = Box::new(Scanned(transaction.scan(collection, reverse)?));
+    let (low, high) = (range.low.clone(), range.high.clone());
+    let within = move |document: Slice<'_>| {
+        let Some(key) = document.get("_key") else { return false };
+        let above = low.as_ref().is_none_or(|(low, inclusive)| is_after(key, low.as_slice(), *inclusive));
+        above && high.as_ref().is_none_or(|(high, inclusive)| is_after(high.as_slice(), key, *inclusive))
+    };
+    Ok(Box::new(Filtered { input: all, passes: within }))
+}
+
+fn is_after(value: Slice<'_>, bound: Slice<'_>, inclusive: bool) -> bool {
+    match order::compare(value, bound) {
+        Ordering::Greater => true,
+        Ordering::Equal => inclusive,
+        Ordering::Less => false,
+    }
+}
+
+/// Edges by `_from`, by `_to`, or by both: then the index finds one end and the other is compared.
+fn edge_part(
+    transaction: &Transaction,
+    collection: &LocalCollection,
+    index: &Index,
+    range: &IndexRange,
+    reverse: bool,
+    covering: bool,
+) -> Result<Box<dyn Documents>> {
+    let by_to = index.fields.first().is_some_and(|field| field == "_to");
+    let (first, second) = (range.equal.first().cloned().unwrap_or_default(), range.equal.get(1).cloned());
+    let prefix = if by_to { vec![Value::null(), first] } else { vec![first] };
+    let wanted = storage::IndexRange { prefix, low: None, high: None };
+    let found = Box::new(Indexed(transaction.index_scan(collection, "edge", &wanted, reverse, read(covering))?));
+    let Some(second) = second else { return Ok(found) };
+    let other_end = if by_to { "_from" } else { "_to" };
+    let fits = move |edge: Slice<'_>| edge.get(other_end).is_some_and(|end| order::equal(end, second.as_slice()));
+    Ok(Box::new(Filtered { input: found, passes: fits }))
 }

@@ -6,7 +6,6 @@ use crate::query::source::{LocalSource, NothingToCommit};
 use crate::query::{End, Prepared, QueryControl};
 use crate::transactions::InUse;
 use aql::catalog::{CatalogView, CollectionInfo, EdgeDefinition, GraphInfo};
-use aql::plan::CollectionAccess;
 use aql::plan::{CollectionAccess, Query};
 use aql::{CompileOptions, compile};
 use base::{Result, code};
@@ -95,7 +94,7 @@ impl Single {
         let explain = move || {
             let options = CompileOptions { is_explain: true, ..compile_options(&request) };
             let query = compile(&request.query, request.bind_vars.as_slice(), &catalog, &options, &exec::evaluate_const)?;
-            Ok(aql::explain(&query, &request.options, &catalog))
+            Ok(aql::explain(&query, &catalog))
         };
         self.local.workers().run(explain).await
     }
