@@ -1,7 +1,7 @@
 //! AQL's total order of all values: null < bool < number < text < array < object.
 //!
 //! Numbers compare by value whatever their representation, exactly. Text compares by the collation of
-//! `en_US` (CLDR root, tertiary strength); text that collates equal compares byte by byte, so
+//! `en_US` (CLDR root, tertiary strength, upper case first); text that collates equal compares byte by byte, so
 //! that the order agrees with equality, which is byte-wise. A missing member of an array and a
 //! missing attribute of an object count as null.
 //!
@@ -12,7 +12,8 @@ pub use crate::sort_key::write_sort_key;
 
 use crate::slice::{Kind, Slice};
 use icu_collator::options::{CollatorOptions, Strength};
-use icu_collator::{Collator, CollatorBorrowed};
+use icu_collator::preferences::CollationCaseFirst;
+use icu_collator::{Collator, CollatorBorrowed, CollatorPreferences};
 use std::cmp::Ordering;
 use std::sync::OnceLock;
 
@@ -147,7 +148,10 @@ pub(crate) fn collator() -> &'static CollatorBorrowed<'static> {
 fn make_collator(strength: Strength) -> CollatorBorrowed<'static> {
     let mut options = CollatorOptions::default();
     options.strength = Some(strength);
-    Collator::try_new(icu_locale_core::locale!("en-US").into(), options).expect("root collation is compiled in")
+    // Compat: ArangoDB sets upper case first, as its recorded results show ("A" < "a" < "B").
+    let mut preferences: CollatorPreferences = icu_locale_core::locale!("en-US").into();
+    preferences.case_first = Some(CollationCaseFirst::Upper);
+    Collator::try_new(preferences, options).expect("root collation is compiled in")
 }
 
 /// Weights of one ASCII character; primary 0: not for the fast path.
