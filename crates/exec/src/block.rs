@@ -113,9 +113,9 @@ impl Block {
                 Some(Column::Same(value)) => Column::Same(value.clone()),
                 Some(Column::Values(values)) => match single {
                     Some(&row) => values.get(row as usize).cloned().map_or(Column::Unset, Column::Same),
-                    None => Column::Values(
-                        chosen.iter().map(|&row| values.get(row as usize).cloned().unwrap_or_else(Value::null)).collect(),
-                    ),
+                    None => {
+                        Column::Values(chosen.iter().map(|&row| values.get(row as usize).cloned().unwrap_or_else(Value::null)).collect())
+                    }
                 },
             };
             out.columns[place] = column;

@@ -63,14 +63,22 @@ impl Executor {
                         values.extend(block.take(result));
                     }
                 }
-                Ok(None) => self.is_done = true,
+                Ok(None) => self.finish(),
                 Err(error) => {
-                    self.is_done = true;
+                    self.finish();
                     return Err(while_executing(error));
                 }
             }
         }
         Ok(values)
+    }
+
+    /// Lets go of everything that is still open, so that shards report their counters.
+    pub fn finish(&mut self) {
+        if !self.is_done {
+            self.is_done = true;
+            self.pipeline.stop(&mut self.run);
+        }
     }
 
     /// Have all results been given? Known only after a call of [`Self::next`] that found the end.

@@ -8,8 +8,8 @@ mod duration;
 mod enumerate_collection;
 mod enumerate_list;
 mod filter;
-mod gather;
 mod found_path;
+mod gather;
 mod graph;
 mod inbox;
 mod index;
@@ -102,9 +102,7 @@ fn operator(node: &Node, before: &[Node], live: Live) -> Result<Box<dyn Operator
         NodeKind::Index(scan) => Box::new(index::Index::new(scan, live)?),
         NodeKind::EnumerateList { input, out } => Box::new(enumerate_list::EnumerateList::over_variable(*input, *out, live)),
         NodeKind::Calculation { expr, out } => Box::new(calculation::Calculation::new(expr, *out, live)?),
-        NodeKind::Subquery { plan, out, is_const } => {
-            Box::new(subquery::Subquery::new(plan, *out, subquery::Runs::of(*is_const), live)?)
-        }
+        NodeKind::Subquery { plan, out, is_const } => Box::new(subquery::Subquery::new(plan, *out, subquery::Runs::of(*is_const), live)?),
         NodeKind::Filter { input } => Box::new(filter::Filter::new(*input, live)),
         NodeKind::Sort { elements, limit } => Box::new(sort::Sort::new(elements, *limit, live)),
         NodeKind::Limit { offset, count, full_count } => {

@@ -82,6 +82,13 @@ impl Pipeline {
         self.start = Some(block);
     }
 
+    /// Gives back memory, streams and cursors.
+    pub fn stop(&mut self, run: &mut Run) {
+        let nothing = Block::default();
+        self.stages.iter_mut().for_each(|stage| stage.operator.reset(&nothing, run));
+        self.start = None;
+    }
+
     /// The next block of up to `max` rows; `None` at the end.
     pub fn next(&mut self, max: usize, run: &mut Run) -> Result<Option<Block>> {
         let Some(last) = self.stages.len().checked_sub(1) else { return Ok(None) };

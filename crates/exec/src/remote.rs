@@ -30,13 +30,7 @@ impl SnippetRun {
         }
         let variables = snippet.variable_count as usize;
         let mut pipeline = Pipeline::new(&snippet.nodes, &snippet.outputs)?;
-        let mut run = Run::new(
-            source,
-            variables,
-            snippet.memory_limit,
-            crate::functions::WARNINGS_MAX_DEFAULT,
-            snippet.fail_on_warning,
-        );
+        let mut run = Run::new(source, variables, snippet.memory_limit, crate::functions::WARNINGS_MAX_DEFAULT, snippet.fail_on_warning);
         let mut start = match input {
             Some(rows) => Block::from_rows(rows, &snippet.inputs, variables),
             None => Block::new(1, variables),
@@ -54,7 +48,10 @@ impl SnippetRun {
         while rows.len() < max && !self.is_done {
             match self.pipeline.next((max - rows.len()).min(BLOCK_ROWS_MAX), &mut self.run).map_err(while_executing)? {
                 Some(block) => rows.extend((0..block.rows()).map(|row| block.row(row, &self.outputs))),
-                None => self.is_done = true,
+                None => {
+                    self.is_done = true;
+                    self.pipeline.stop(&mut self.run);
+                }
             }
         }
         Ok(rows)

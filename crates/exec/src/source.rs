@@ -26,8 +26,14 @@ pub trait Source: Send + Sync {
     ///
     /// With `covering` the values may be objects that hold only the index's fields and stored
     /// values, in the places where documents hold them.
-    fn index_scan(&self, collection: &str, index: &Index, ranges: &[IndexRange], reverse: bool, covering: bool)
-    -> Result<Box<dyn Documents>>;
+    fn index_scan(
+        &self,
+        collection: &str,
+        index: &Index,
+        ranges: &[IndexRange],
+        reverse: bool,
+        covering: bool,
+    ) -> Result<Box<dyn Documents>>;
 
     /// One document by `collection/key`. A missing document or collection is `None`.
     fn document(&self, id: &str) -> Result<Option<Value>> {
@@ -132,6 +138,9 @@ pub struct IndexRange {
 pub struct RemoteSnippet {
     /// Its shards run the snippet.
     pub collection: String,
+    /// Values of the shard keys, in their order, if only one shard can have rows; otherwise empty:
+    /// all shards are asked.
+    pub shard_values: Vec<Value>,
     /// From `Singleton` or `Scatter` to the node before `Remote`.
     pub nodes: Vec<Node>,
     /// Variables are numbered below this.

@@ -83,7 +83,8 @@ fn of_quantifier(quantifier: &Quantifier, set: &mut Set) {
 
 fn of_node(kind: &NodeKind, set: &mut Set) {
     match kind {
-        NodeKind::Singleton | NodeKind::Scatter | NodeKind::Limit { .. } | NodeKind::NoResults | NodeKind::Remote { .. } => {}
+        NodeKind::Singleton | NodeKind::Scatter | NodeKind::Limit { .. } | NodeKind::NoResults => {}
+        NodeKind::Remote { shard_values, .. } => shard_values.iter().for_each(|value| of_expr(value, set)),
         NodeKind::EnumerateCollection(scan) => of_scan(scan, set),
         NodeKind::Index(scan) => of_index(scan, set),
         NodeKind::EnumerateList { input, .. } | NodeKind::Filter { input } | NodeKind::Return { input } => {

@@ -36,19 +36,13 @@ impl QuantifierStep {
             Self::All => (total, i64::MAX),
             Self::None => (0, 0),
             Self::AtLeast(count) => (count.on_slice(frame, cx, convert::truncate)?, i64::MAX),
-            Self::Between(low, high) => {
-                (low.on_slice(frame, cx, convert::truncate)?, high.on_slice(frame, cx, convert::truncate)?)
-            }
+            Self::Between(low, high) => (low.on_slice(frame, cx, convert::truncate)?, high.on_slice(frame, cx, convert::truncate)?),
         })
     }
 }
 
 /// Do as many of `total` elements match as the bounds ask for? Stops as soon as that is known.
-fn count_within(
-    (low, high): (i64, i64),
-    total: usize,
-    mut matches: impl FnMut(usize) -> Result<bool>,
-) -> Result<bool> {
+fn count_within((low, high): (i64, i64), total: usize, mut matches: impl FnMut(usize) -> Result<bool>) -> Result<bool> {
     let mut found = 0_i64;
     for position in 0..total {
         let rest = i64::try_from(total - position).unwrap_or(i64::MAX);
@@ -118,13 +112,7 @@ impl ExpansionStep {
         filter.eval(&frame.with(&local), cx)?.truth()
     }
 
-    fn question(
-        &self,
-        quantifier: &QuantifierStep,
-        elements: &[Slice<'_>],
-        frame: &Frame<'_>,
-        cx: &mut FunctionContext,
-    ) -> Result<bool> {
+    fn question(&self, quantifier: &QuantifierStep, elements: &[Slice<'_>], frame: &Frame<'_>, cx: &mut FunctionContext) -> Result<bool> {
         let bounds = quantifier.bounds(elements.len(), frame, cx)?;
         count_within(bounds, elements.len(), |position| match elements.get(position) {
             Some(&element) => self.is_kept(element, frame, cx),

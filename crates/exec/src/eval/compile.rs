@@ -12,17 +12,8 @@ use velocypack::Value;
 const SET_MEMBERS_MIN: usize = 8;
 
 /// Functions that take a collection's name where a collection is written.
-const NAME_FUNCTIONS: &[&str] = &[
-    "DOCUMENT",
-    "COLLECTION_COUNT",
-    "IS_SAME_COLLECTION",
-    "SCHEMA_GET",
-    "SHARD_ID",
-    "NEAR",
-    "WITHIN",
-    "WITHIN_RECTANGLE",
-    "FULLTEXT",
-];
+const NAME_FUNCTIONS: &[&str] =
+    &["DOCUMENT", "COLLECTION_COUNT", "IS_SAME_COLLECTION", "SCHEMA_GET", "SHARD_ID", "NEAR", "WITHIN", "WITHIN_RECTANGLE", "FULLTEXT"];
 
 /// A compiled expression node.
 pub(super) enum Step {

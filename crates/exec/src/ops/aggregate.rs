@@ -132,7 +132,8 @@ impl Accumulator {
         let slice = value.unwrap_or_else(|| null.as_slice());
         match &mut self.state {
             State::Length(rows) => {
-                *rows += if self.kind.part == Part::Step2 { convert::to_int(slice).and_then(|n| u64::try_from(n).ok()).unwrap_or(0) } else { 1 };
+                *rows +=
+                    if self.kind.part == Part::Step2 { convert::to_int(slice).and_then(|n| u64::try_from(n).ok()).unwrap_or(0) } else { 1 };
             }
             State::Numbers(numbers) if self.kind.part == Part::Step2 => numbers.merge(slice),
             State::Numbers(numbers) => numbers.add(slice),

@@ -205,8 +205,7 @@ impl Operator for Distinct {
         let mut rows = Vec::new();
         let mut bytes = 0;
         for row in 0..block.rows() {
-            let key: Vec<_> =
-                self.groups.iter().map(|(_, input)| block.slice(*input, row).unwrap_or_else(|| null.as_slice())).collect();
+            let key: Vec<_> = self.groups.iter().map(|(_, input)| block.slice(*input, row).unwrap_or_else(|| null.as_slice())).collect();
             let (number, is_new) = self.table.insert(&key);
             if is_new {
                 bytes += key.iter().map(|value| value.byte_len() as u64 + 64).sum::<u64>();

@@ -55,10 +55,7 @@ impl EnumerateList {
 fn array_elements(value: &Value) -> Result<Elements> {
     let slice = value.as_slice();
     if !slice.is_array() {
-        let text = format!(
-            "collection or array expected as operand to FOR loop; you provided a value of type '{}'",
-            kind_name(slice)
-        );
+        let text = format!("collection or array expected as operand to FOR loop; you provided a value of type '{}'", kind_name(slice));
         return Err(Error::new(code::QUERY_ARRAY_EXPECTED, text));
     }
     Ok(Elements::Array { array: value.clone(), next: 0 })

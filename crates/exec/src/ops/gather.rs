@@ -8,20 +8,34 @@
 use super::inbox::Inbox;
 use super::sort_key;
 use crate::block::{BLOCK_ROWS_MAX, Block, Column, Live};
+use crate::eval::{Evaluator, Frame};
 use crate::pipeline::{Operator, Pull};
 use crate::run::Run;
 use crate::source::{RemoteSnippet, Row, Rows};
 use crate::variables;
-use aql::expr::VarId;
+use aql::expr::{Expr, VarId};
 use aql::plan::{Node, NodeKind, SortElement};
 use base::Result;
 use std::collections::VecDeque;
 use velocypack::Value;
 
+/// The nodes that belong together.
+pub(crate) struct Cut<'a> {
+    /// Run on the shards.
+    pub(crate) nodes: &'a [Node],
+    /// Whose shards.
+    pub(crate) collection: &'a str,
+    /// Values of the shard keys, if they pick one shard.
+    pub(crate) shard_values: &'a [Expr],
+    /// Order of the streams.
+    pub(crate) elements: &'a [SortElement],
+}
+
 pub(crate) struct Gather {
     inbox: Inbox,
     nodes: Vec<Node>,
     collection: String,
+    shard_values: Vec<Evaluator>,
     elements: Vec<SortElement>,
     /// Variables that the nodes read.
     reads: Vec<VarId>,
@@ -42,6 +56,12 @@ struct Open {
     streams: Vec<Stream>,
 }
 
+/// Variables sent along: once for all rows, and with each row.
+struct Split {
+    constants: Vec<VarId>,
+    inputs: Vec<VarId>,
+}
+
 struct Stream {
     rows: Box<dyn Rows>,
     /// Rows that have come, with their sort keys if streams are merged.
@@ -50,19 +70,20 @@ struct Stream {
 }
 
 impl Gather {
-    pub(crate) fn new(nodes: &[Node], collection: &str, elements: &[SortElement], wanted: &[VarId], live: Live) -> Self {
-        Self {
+    pub(crate) fn new(cut: &Cut<'_>, wanted: &[VarId], live: Live) -> Result<Self> {
+        Ok(Self {
             inbox: Inbox::default(),
-            nodes: nodes.to_vec(),
-            collection: collection.to_owned(),
-            elements: elements.to_vec(),
-            reads: variables::read_by(nodes).into_iter().collect(),
-            outputs: super::produced(nodes, wanted),
-            scatters: matches!(nodes.first().map(|node| &node.kind), Some(NodeKind::Scatter)),
+            nodes: cut.nodes.to_vec(),
+            collection: cut.collection.to_owned(),
+            shard_values: cut.shard_values.iter().map(Evaluator::new).collect::<Result<_>>()?,
+            elements: cut.elements.to_vec(),
+            reads: variables::read_by(cut.nodes).into_iter().collect(),
+            outputs: super::produced(cut.nodes, wanted),
+            scatters: matches!(cut.nodes.first().map(|node| &node.kind), Some(NodeKind::Scatter)),
             waiting: Vec::new(),
             open: None,
             live,
-        }
+        })
     }
 
     /// Number of the row that results belong to; it is a variable of its own.
@@ -70,32 +91,36 @@ impl Gather {
         VarId(u32::try_from(run.variables()).unwrap_or(u32::MAX))
     }
 
-    fn snippet(&self, constants: Vec<(VarId, Value)>, inputs: Vec<VarId>, run: &Run) -> RemoteSnippet {
+    fn snippet(&self, input: &Block, row: usize, vars: Split, run: &mut Run) -> Result<RemoteSnippet> {
+        let frame = Frame::new(input, row);
+        let shard_values = self.shard_values.iter().map(|value| value.value(&frame, &mut run.functions)).collect::<Result<_>>()?;
+        let constants = vars.constants.into_iter().filter_map(|var| Some((var, input.get(var, row)?.clone()))).collect();
         let mut outputs = self.outputs.clone();
         if self.scatters {
             outputs.push(Self::number_var(run));
         }
-        RemoteSnippet {
+        Ok(RemoteSnippet {
             collection: self.collection.clone(),
+            shard_values,
             nodes: self.nodes.clone(),
             variable_count: u32::try_from(run.variables() + 1).unwrap_or(u32::MAX),
             constants,
-            inputs,
+            inputs: vars.inputs,
             outputs,
             memory_limit: run.memory_limit(),
             fail_on_warning: run.fail_on_warning(),
-        }
+        })
     }
 
     fn open_for_row(&self, input: Block, row: usize, run: &mut Run) -> Result<Open> {
-        let constants = self.reads.iter().filter_map(|&var| Some((var, input.get(var, row)?.clone()))).collect();
-        let streams = run.source().remote(&self.snippet(constants, Vec::new(), run), None)?;
+        let vars = Split { constants: self.reads.clone(), inputs: Vec::new() };
+        let snippet = self.snippet(&input, row, vars, run)?;
+        let streams = run.source().remote(&snippet, None)?;
         Ok(Open { input, row, streams: streams.into_iter().map(Stream::new).collect() })
     }
 
     fn open_for_block(&self, input: Block, run: &mut Run) -> Result<Open> {
-        let (same, varying) = input.split_columns(&self.reads);
-        let constants = same.into_iter().filter_map(|var| Some((var, input.get(var, 0)?.clone()))).collect();
+        let (constants, varying) = input.split_columns(&self.reads);
         let rows = (0..input.rows()).map(|row| {
             let mut values = input.row(row, &varying);
             values.push(Value::uint(row as u64));
@@ -104,7 +129,8 @@ impl Gather {
         let rows: Vec<Row> = rows.collect();
         let mut inputs = varying;
         inputs.push(Self::number_var(run));
-        let streams = run.source().remote(&self.snippet(constants, inputs, run), Some(rows))?;
+        let snippet = self.snippet(&input, 0, Split { constants, inputs }, run)?;
+        let streams = run.source().remote(&snippet, Some(rows))?;
         Ok(Open { input, row: 0, streams: streams.into_iter().map(Stream::new).collect() })
     }
 

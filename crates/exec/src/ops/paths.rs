@@ -32,9 +32,8 @@ enum Search {
 
 impl Paths {
     pub(crate) fn new(plan: &Plan, live: Live) -> Result<Self> {
-        let reads_edges = plan.options.weight_attribute.is_some()
-            || plan.path_out.is_some()
-            || plan.edge_out.is_some_and(|var| live.contains(&var));
+        let reads_edges =
+            plan.options.weight_attribute.is_some() || plan.path_out.is_some() || plan.edge_out.is_some_and(|var| live.contains(&var));
         let need = if reads_edges { EdgeNeed::Documents } else { EdgeNeed::Ends };
         let outs: Vec<VarId> = [plan.vertex_out, plan.edge_out, plan.path_out].into_iter().flatten().collect();
         Ok(Self {
@@ -63,9 +62,7 @@ impl Paths {
                 None => nothing,
             },
             PathsKind::KShortest => Search::Cheapest(Cheapest::new(start, target)),
-            PathsKind::KPaths => {
-                Search::Simple(Simple::new(&self.graph, start, target, self.plan.min_depth, self.plan.max_depth, run)?)
-            }
+            PathsKind::KPaths => Search::Simple(Simple::new(&self.graph, start, target, self.plan.min_depth, self.plan.max_depth, run)?),
             PathsKind::AllShortest => Search::Simple(Simple::shortest(&self.graph, start, target, run)?),
         })
     }

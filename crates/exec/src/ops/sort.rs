@@ -79,7 +79,8 @@ impl Sort {
         if let Some(limit) = self.limit.filter(|limit| self.rows.order.len() > limit.saturating_mul(2).saturating_add(SLACK_ROWS)) {
             self.rows.keep_first(limit, &self.live);
             self.booked.clear(run);
-            let kept: u64 = self.rows.blocks.iter().map(|block| (0..block.rows()).map(|row| block.row_bytes(row, &self.live)).sum::<u64>()).sum();
+            let kept: u64 =
+                self.rows.blocks.iter().map(|block| (0..block.rows()).map(|row| block.row_bytes(row, &self.live)).sum::<u64>()).sum();
             self.booked.grow(run, kept + self.rows.keys.len() as u64)?;
         }
         Ok(())

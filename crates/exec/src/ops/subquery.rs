@@ -89,8 +89,9 @@ impl Operator for Subquery {
         Ok(())
     }
 
-    fn reset(&mut self, _outer: &Block, _run: &mut Run) {
+    fn reset(&mut self, _outer: &Block, run: &mut Run) {
         // The result of a constant subquery stays.
         self.inbox.clear();
+        self.pipeline.stop(run);
     }
 }

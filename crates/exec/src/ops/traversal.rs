@@ -222,8 +222,7 @@ impl Traversal {
     /// Begins the walk of the current row.
     fn begin(&mut self, block: &Block, run: &mut Run) -> Result<Walk> {
         self.graph.trim(run);
-        let mut walk =
-            Walk { frontier: Frontier::new(&self.plan.options.order), unexpanded: None, visited: HashSet::new(), number: 0 };
+        let mut walk = Walk { frontier: Frontier::new(&self.plan.options.order), unexpanded: None, visited: HashSet::new(), number: 0 };
         let Some(start) = self.starts.get(self.inbox.row).cloned().flatten() else { return Ok(walk) };
         if self.plan.min_depth == 0 || self.needs.vertices_early {
             self.graph.load(std::iter::once(&start), run)?;
@@ -303,8 +302,7 @@ impl Traversal {
 
     fn is_unique(&self, walk: &Walk, step: &Step, edge: &Id, target: &Id) -> bool {
         let options = &self.plan.options;
-        let edge_is_new = options.unique_edges == "none"
-            || !step.any(|step| step.edge.as_ref().is_some_and(|(known, _)| known == edge));
+        let edge_is_new = options.unique_edges == "none" || !step.any(|step| step.edge.as_ref().is_some_and(|(known, _)| known == edge));
         let vertex_is_new = match options.unique_vertices.as_str() {
             "path" => !step.any(|step| step.vertex == *target),
             "global" => !walk.visited.contains(target),
@@ -411,8 +409,7 @@ impl Operator for Traversal {
     fn pull(&mut self, max: usize, run: &mut Run) -> Result<Pull> {
         let Some(block) = self.inbox.block.take() else { return Ok(self.inbox.need(max)) };
         if self.starts.is_empty() {
-            self.starts =
-                (0..block.rows()).map(|row| vertex_id(&block.value(self.plan.start, row), "traversal", run)).collect();
+            self.starts = (0..block.rows()).map(|row| vertex_id(&block.value(self.plan.start, row), "traversal", run)).collect();
         }
         while self.found.len() < max && self.inbox.row < block.rows() {
             let mut walk = match self.walk.take() {
