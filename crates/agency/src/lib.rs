@@ -12,9 +12,12 @@ pub mod client;
 pub mod node;
 pub mod operation;
 pub mod path;
+pub mod pool;
 pub mod precondition;
 pub mod raft;
+pub mod server;
 pub mod store;
+pub mod supervision;
 pub mod transaction;
 
 pub use cache::{AgencyCache, Snapshot};

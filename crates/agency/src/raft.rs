@@ -47,13 +47,11 @@ pub type StoredMembership = openraft::StoredMembership<u64, Member>;
 /// Error of openraft's storage traits.
 pub type StorageError = openraft::StorageError<u64>;
 
-/// An agent as Raft's membership names it. Its address may have changed since: see `pool.rs`.
+/// An agent as Raft's membership names it. Its address may change: see `pool.rs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// `AGNT-<uuid>`.
     pub id: String,
-    /// Address at the time of the first start.
-    pub endpoint: String,
 }
 
 /// Raft's number of the agent `id`: FNV-1a, because Raft wants a number and agents have names.

@@ -53,6 +53,17 @@ impl Transaction {
         Ok(Self { operations, preconditions, client_id })
     }
 
+    /// The same transaction with its paths normalised and in sorted order, as it is applied.
+    #[must_use]
+    pub(crate) fn sorted(self) -> Self {
+        let sort = |members: Map<String, Json>| {
+            let mut entries: Vec<_> = members.into_iter().map(|(path, value)| (path::normal(&path), value)).collect();
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            entries.into_iter().collect()
+        };
+        Self { operations: sort(self.operations), preconditions: sort(self.preconditions), client_id: self.client_id }
+    }
+
     /// The wire form.
     #[must_use]
     pub fn to_json(&self) -> Json {

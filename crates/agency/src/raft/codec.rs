@@ -220,7 +220,7 @@ mod tests {
 
     fn records() -> Vec<Record> {
         let id = |index| LogId::new(CommittedLeaderId::new(3, 9), index);
-        let node = Member { id: "AGNT-1".into(), endpoint: "tcp://a:1".into() };
+        let node = Member { id: "AGNT-1".into() };
         let membership = Membership::new(vec![BTreeSet::from([9])], BTreeMap::from([(9, node)]));
         vec![
             Record::Vote(Vote::new(3, 9)),

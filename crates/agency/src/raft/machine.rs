@@ -86,10 +86,13 @@ struct Feed {
     bytes: usize,
 }
 
+/// Index and operations of a transaction.
+pub type Change = (u64, Arc<Map<String, Json>>);
+
 /// What a poll finds.
 pub enum News {
     /// The log goes on from the asked index.
-    Log(Vec<(u64, Arc<Map<String, Json>>)>),
+    Log(Vec<Change>),
     /// The asked index is no longer in the feed.
     Tree(Node),
 }
@@ -162,6 +165,37 @@ impl Machine {
             Some(entries) => (state.index, News::Log(entries)),
             None => (state.index, News::Tree(state.store.tree().clone())),
         }
+    }
+
+    /// The newest transactions, at most `entries_max`, and the index of the first of them.
+    #[must_use]
+    pub fn feed(&self, entries_max: usize) -> (u64, Vec<Change>) {
+        let state = self.shared.state.read();
+        let skip = state.feed.entries.len().saturating_sub(entries_max);
+        let entries: Vec<Change> =
+            state.feed.entries.iter().skip(skip).map(|(index, operations, _)| (*index, operations.clone())).collect();
+        (entries.first().map_or(state.index, |(index, _)| *index), entries)
+    }
+
+    /// The tree after the transaction `index`, made from the snapshot on disk and the feed; `None` if
+    /// they do not reach there.
+    pub fn tree_at_index(&self, index: u64) -> Result<Option<Node>> {
+        let (last, News::Log(_)) = self.news(index, 0) else { return Ok(None) };
+        if index > last {
+            return Ok(None);
+        }
+        let mut state = match snapshot::load(&self.shared.directory).map_err(|error| Error::internal(error.to_string()))? {
+            Some((meta, data)) => State::from_snapshot(&meta, &data)?,
+            None => State::default(),
+        };
+        if state.index > index {
+            return Ok(None);
+        }
+        let (_, News::Log(entries)) = self.news(state.index + 1, FEED_ENTRIES_MAX) else { return Ok(None) };
+        for (_, operations) in entries.iter().take_while(|(at, _)| *at <= index) {
+            state.store.apply_operations(operations, 0)?;
+        }
+        Ok(Some(state.store.tree().clone()))
     }
 
     fn apply_batch(&self, state: &mut State, batch: Batch, bytes: usize) -> Answer {
@@ -261,7 +295,7 @@ impl Feed {
     }
 
     /// The entries from `index` on; `None` if the first of them is gone.
-    fn from(&self, index: u64, entries_max: usize) -> Option<Vec<(u64, Arc<Map<String, Json>>)>> {
+    fn from(&self, index: u64, entries_max: usize) -> Option<Vec<Change>> {
         let first = self.entries.front()?.0;
         let skip = usize::try_from(index.checked_sub(first)?).ok()?;
         Some(self.entries.iter().skip(skip).take(entries_max).map(|(index, operations, _)| (*index, operations.clone())).collect())

@@ -56,20 +56,35 @@ pub struct Network {
     pub addresses: Addresses,
     /// Token for the others.
     pub auth: Option<TokenSource>,
+    /// Monotonic times at which others last answered `appendEntries`.
+    acked: Arc<RwLock<HashMap<u64, Duration>>>,
+}
+
+impl Network {
+    /// A network in which nobody has answered yet.
+    #[must_use]
+    pub fn new(http: Client, addresses: Addresses, auth: Option<TokenSource>) -> Self {
+        Self { http, addresses, auth, acked: Arc::default() }
+    }
+
+    /// Time since the agent `number` last answered `appendEntries`.
+    #[must_use]
+    pub fn acked_age(&self, number: u64) -> Option<Duration> {
+        self.acked.read().get(&number).map(|time| rt::clock::monotonic().saturating_sub(*time))
+    }
 }
 
 /// The way to one other agent.
 pub struct Peer {
     network: Network,
     number: u64,
-    fallback: Option<Endpoint>,
 }
 
 impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Peer;
 
-    async fn new_client(&mut self, target: u64, node: &Member) -> Peer {
-        Peer { network: self.clone(), number: target, fallback: Endpoint::parse(&node.endpoint).ok() }
+    async fn new_client(&mut self, target: u64, _node: &Member) -> Peer {
+        Peer { network: self.clone(), number: target }
     }
 }
 
@@ -88,8 +103,7 @@ type Failed<E> = RPCError<u64, Member, RaftError<u64, E>>;
 
 impl Peer {
     async fn call<E: std::error::Error>(&self, name: &str, body: Vec<u8>, timeout: Duration) -> Result<Bytes, Failed<E>> {
-        let endpoint = self.network.addresses.get(self.number).or_else(|| self.fallback.clone());
-        let endpoint = endpoint.ok_or_else(|| unreachable::<E>("address is not known"))?;
+        let endpoint = self.network.addresses.get(self.number).ok_or_else(|| unreachable::<E>("address is not known"))?;
         let path = format!("{PREFIX}/{name}?to={}", self.number);
         let headers = headers(self.network.auth.as_ref());
         let sent = self.network.http.send(&endpoint, Method::POST, &path, headers, body.into(), timeout).await;
@@ -116,7 +130,9 @@ impl RaftNetwork<TypeConfig> for Peer {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, Failed<openraft::error::Infallible>> {
         let answer = self.call("appendEntries", encode_append(&request), option.hard_ttl()).await?;
-        decode_append_answer(&answer).ok_or_else(garbled)
+        let answer = decode_append_answer(&answer).ok_or_else(garbled)?;
+        self.network.acked.write().insert(self.number, rt::clock::monotonic());
+        Ok(answer)
     }
 
     async fn install_snapshot(
