@@ -1,18 +1,45 @@
 //! AQL's built-in functions: the registry and the way to call one.
 //!
-//! One file per group of functions below `functions/`; [`FunctionContext`] is what a function may
-//! know of the query that calls it.
+//! One file per family of functions below `functions/`; each lists its functions in a table.
+//! [`FunctionContext`] is what a function may know of the query that calls it. Arguments of a wrong type
+//! are warnings and `null`, hardly ever errors.
+//!
+//! Invariant: a function never panics and never makes results of unbounded size, whatever its
+//! arguments.
 
+mod arguments;
+mod arrays;
+mod bits;
+mod calendar;
+mod checks;
 mod context;
+mod control;
+mod date_format;
+mod date_math;
+mod dates;
+mod documents;
+mod hashing;
+mod net;
+mod numbers;
+mod objects;
+mod patterns;
+mod sets;
+pub mod statistics;
+mod strings;
+mod text_search;
+mod time_zones;
+mod vectors;
 
 pub use context::{FunctionContext, WARNINGS_MAX_DEFAULT};
 
 use base::{Error, Result, code};
+use std::collections::HashMap;
+use std::sync::OnceLock;
 use velocypack::Value;
 
 /// A built-in function.
 pub struct Function {
-    /// Canonical upper-case name.
+    /// Upper-case name; aliases have entries of their own.
     pub name: &'static str,
     /// Fewest arguments.
     pub min_args: usize,
@@ -24,36 +51,50 @@ pub struct Function {
     pub run: fn(&[Value], &mut FunctionContext) -> Result<Value>,
 }
 
-static TABLE: &[Function] = &[
-    Function { name: "LENGTH", min_args: 1, max_args: 1, deterministic: true, run: length },
-    Function { name: "NOOPT", min_args: 1, max_args: 1, deterministic: false, run: first_argument },
-    Function { name: "PASSTHRU", min_args: 1, max_args: 1, deterministic: false, run: first_argument },
-];
+type Run = fn(&[Value], &mut FunctionContext) -> Result<Value>;
 
-/// The function of this canonical name.
-#[must_use]
-pub fn lookup(name: &str) -> Option<&'static Function> {
-    TABLE.iter().find(|function| function.name == name)
+/// A function of its arguments alone.
+const fn pure(name: &'static str, min_args: usize, max_args: usize, run: Run) -> Function {
+    Function { name, min_args, max_args, deterministic: true, run }
 }
 
-/// Calls a function by its canonical name.
+/// A function that must be called each time anew.
+const fn volatile(name: &'static str, min_args: usize, max_args: usize, run: Run) -> Function {
+    Function { name, min_args, max_args, deterministic: false, run }
+}
+
+static FAMILIES: &[&[Function]] = &[
+    arrays::FUNCTIONS,
+    bits::FUNCTIONS,
+    checks::FUNCTIONS,
+    control::FUNCTIONS,
+    date_format::FUNCTIONS,
+    date_math::FUNCTIONS,
+    dates::FUNCTIONS,
+    documents::FUNCTIONS,
+    hashing::FUNCTIONS,
+    net::FUNCTIONS,
+    numbers::FUNCTIONS,
+    objects::FUNCTIONS,
+    patterns::FUNCTIONS,
+    sets::FUNCTIONS,
+    statistics::FUNCTIONS,
+    strings::FUNCTIONS,
+    text_search::FUNCTIONS,
+    text_search::NGRAM_FUNCTIONS,
+    vectors::FUNCTIONS,
+];
+
+/// The function of this upper-case name.
+#[must_use]
+pub fn lookup(name: &str) -> Option<&'static Function> {
+    static TABLE: OnceLock<HashMap<&'static str, &'static Function>> = OnceLock::new();
+    let table = TABLE.get_or_init(|| FAMILIES.iter().copied().flatten().map(|function| (function.name, function)).collect());
+    table.get(name).copied()
+}
+
+/// Calls a function by its upper-case name.
 pub fn call(name: &str, args: &[Value], cx: &mut FunctionContext) -> Result<Value> {
     let function = lookup(name).ok_or_else(|| Error::with_detail(code::QUERY_FUNCTION_NAME_UNKNOWN, name))?;
     (function.run)(args, cx)
-}
-
-fn length(args: &[Value], _cx: &mut FunctionContext) -> Result<Value> {
-    let Some(value) = args.first() else { return Ok(Value::int(0)) };
-    let slice = value.as_slice();
-    let length = match slice.as_str() {
-        Some(text) => text.chars().count(),
-        None if slice.is_array() || slice.is_object() => slice.len(),
-        None if slice.is_null() => 0,
-        None => crate::convert::to_text(slice).chars().count(),
-    };
-    Ok(Value::uint(length as u64))
-}
-
-fn first_argument(args: &[Value], _cx: &mut FunctionContext) -> Result<Value> {
-    Ok(args.first().cloned().unwrap_or_else(Value::null))
 }

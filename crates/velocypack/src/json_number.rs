@@ -70,7 +70,7 @@ fn write_scientific(digits: &[u8], magnitude: i32, out: &mut Vec<u8>) {
         out.push(b'.');
         out.extend_from_slice(rest);
     }
-    out.push(b'e');
+    out.extend_from_slice(if magnitude < 0 { b"e" } else { b"e+" });
     out.extend_from_slice(itoa::Buffer::new().format(magnitude).as_bytes());
 }
 
@@ -92,8 +92,8 @@ mod tests {
             (0.1, "0.1"),
             (0.000_123, "0.000123"),
             (2e-7, "2e-7"),
-            (1e21, "1e21"),
-            (-1.25e300, "-1.25e300"),
+            (1e21, "1e+21"),
+            (-1.25e300, "-1.25e+300"),
             (9_007_199_254_740_992.0, "9007199254740992.0"),
             (1e19, "10000000000000000000.0"),
             (std::f64::consts::PI, "3.141592653589793"),

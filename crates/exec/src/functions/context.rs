@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// Warnings kept per query unless it asks for more or fewer (`maxWarningCount`).
 pub const WARNINGS_MAX_DEFAULT: usize = 10;
 
+/// Limit: steps that a regular expression may go back in one text.
+const BACKTRACKS_MAX: usize = 1_000_000;
+
 /// Compiled patterns kept per query.
 const PATTERNS_MAX: usize = 256;
 
@@ -26,7 +29,7 @@ pub struct FunctionContext {
     fail_on_warning: bool,
     failure: Option<Error>,
     random_state: u64,
-    patterns: HashMap<String, Option<Arc<regex::Regex>>>,
+    patterns: HashMap<String, Option<Arc<fancy_regex::Regex>>>,
 }
 
 impl FunctionContext {
@@ -86,10 +89,7 @@ impl FunctionContext {
 
     /// Warning 1542 for a call of `function`.
     pub fn warn_argument(&mut self, function: &str) {
-        self.warn(
-            code::QUERY_FUNCTION_ARGUMENT_TYPE_MISMATCH,
-            format!("invalid argument type in call to function '{function}()'"),
-        );
+        self.warn(code::QUERY_FUNCTION_ARGUMENT_TYPE_MISMATCH, format!("invalid argument type in call to function '{function}()'"));
     }
 
     /// Takes over warnings of a part of the query that ran elsewhere.
@@ -127,7 +127,7 @@ impl FunctionContext {
     }
 
     /// The compiled form of a regular expression, from a small cache; `None` if it is invalid.
-    pub fn regex(&mut self, pattern: &str, case_insensitive: bool) -> Option<Arc<regex::Regex>> {
+    pub fn regex(&mut self, pattern: &str, case_insensitive: bool) -> Option<Arc<fancy_regex::Regex>> {
         let text = if case_insensitive { format!("(?i){pattern}") } else { pattern.to_owned() };
         if let Some(known) = self.patterns.get(&text) {
             return known.clone();
@@ -135,7 +135,7 @@ impl FunctionContext {
         if self.patterns.len() >= PATTERNS_MAX {
             self.patterns.clear();
         }
-        let compiled = regex::RegexBuilder::new(&text).size_limit(1 << 22).build().ok().map(Arc::new);
+        let compiled = fancy_regex::RegexBuilder::new(&text).delegate_size_limit(1 << 22).backtrack_limit(BACKTRACKS_MAX).build().ok().map(Arc::new);
         self.patterns.insert(text, compiled.clone());
         compiled
     }
