@@ -38,7 +38,6 @@ pub(crate) struct Cx<'a> {
     pub catalog: &'a dyn CatalogView,
     pub fold: Fold<'a>,
     pub variables: &'a mut Vec<Variable>,
-    pub warnings: &'a mut Vec<(u32, String)>,
     nodes_made: u32,
 }
 
@@ -63,14 +62,14 @@ impl Cx<'_> {
 }
 
 /// All rules in the order of their application.
-pub(crate) static RULES: &[Rule] = rules::ALL;
+pub(crate) use rules::ALL as RULES;
 
 /// Optimises and distributes a query.
 pub(crate) fn optimize(query: &mut Query, catalog: &dyn CatalogView, options: &CompileOptions, fold: Fold<'_>) -> Result<()> {
-    let Query { plan, variables, rules, warnings, .. } = query;
+    let Query { plan, variables, rules, .. } = query;
     let nodes_made = greatest_id(plan);
     let is_cluster = catalog.is_cluster();
-    let mut cx = Cx { catalog, fold, variables, warnings, nodes_made };
+    let mut cx = Cx { catalog, fold, variables, nodes_made };
     for rule in RULES {
         let runs = match rule.kind {
             RuleKind::Optional => is_enabled(rule.name, &options.rules),

@@ -43,13 +43,6 @@ pub(crate) fn fold_top(expr: Expr, fold: Fold<'_>) -> Expr {
     }
 }
 
-/// Folds everything that can be.
-pub(crate) fn fold_deep(expr: &mut Expr, fold: Fold<'_>) {
-    expr.each_child_mut(&mut |child| fold_deep(child, fold));
-    let taken = std::mem::replace(expr, Expr::Const(Value::null()));
-    *expr = fold_top(taken, fold);
-}
-
 fn expr_is_closed(expr: &Expr) -> bool {
     let mut reads = crate::variables::VarSet::new();
     expr.reads(&mut reads);

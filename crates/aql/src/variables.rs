@@ -162,15 +162,15 @@ impl Expr {
         })
     }
 
-    /// May a DB-server evaluate it on a part of the rows: nothing in it reaches for other data or
-    /// depends on where it runs.
+    /// May a DB-server evaluate it for its part of the rows: it reaches for no other data and does not
+    /// depend on where or when it runs.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        self.is_deterministic()
-            && !self.any(&|expr| matches!(expr, Expr::Collection(_)))
-            && !self.any(
-                &|expr| matches!(expr, Expr::Call(name, _) if functions::lookup(name).is_some_and(|function| function.reads_documents)),
-            )
+        !self.any(&|expr| match expr {
+            Expr::Collection(_) | Expr::UserCall(..) => true,
+            Expr::Call(name, _) => functions::lookup(name).is_none_or(|function| !function.is_foldable),
+            _ => false,
+        })
     }
 
     /// Replaces variables by expressions.

@@ -131,7 +131,7 @@ impl Planner<'_> {
                     _ => None,
                 };
                 let Some(name) = name else { return self.fail(at, "invalid graph name") };
-                let unknown = || Error::with_detail(code::GRAPH_NOT_FOUND, &name);
+                let unknown = || named(code::GRAPH_NOT_FOUND, &name);
                 let graph = self.catalog.graph(&name).ok_or_else(unknown)?;
                 self.named_graph(name, &graph, direction)
             }

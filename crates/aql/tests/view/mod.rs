@@ -57,7 +57,12 @@ impl TestView {
         for name in ["edges", "connections", "knows", "ChildOf", "oracleEdges"] {
             view = view.edges(name, 10);
         }
-        let graphs = [("traversalGraph", "edges", "circles"), ("kShortestPathsGraph", "connections", "places"), ("knows_graph", "knows", "persons")];
+        let graphs = [
+            ("traversalGraph", "edges", "circles"),
+            ("kShortestPathsGraph", "connections", "places"),
+            ("knows_graph", "knows", "persons"),
+            ("oracleGraph", "oracleEdges", "oracleVertices"),
+        ];
         for (name, edges, vertices) in graphs {
             view = view.graph(name, edges, vertices);
         }
