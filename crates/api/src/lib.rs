@@ -22,6 +22,8 @@ mod routes;
 mod state;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod wire_tests;
 
 pub use entry::{Api, Guard};
-pub use options::ApiOptions;
+pub use options::{ApiOptions, VERSION};

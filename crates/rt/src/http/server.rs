@@ -227,7 +227,6 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(self.options.idle_timeout)
             .max_buf_size(self.options.header_bytes_max.max(8192))
-            .pipeline_flush(true)
             .keep_alive(true);
         builder
             .http2()
