@@ -99,6 +99,9 @@ impl Transaction {
     }
 
     fn insert_over(&mut self, target: &Target<'_>, key: &str, body: Slice<'_>, stored: &[u8]) -> Result<DocumentOutcome> {
+        if matches!(target.options.overwrite_mode, OverwriteMode::Replace | OverwriteMode::Update) {
+            self.check_unchanged(&keys::document(target.collection.object_id(), key), Some(stored))?;
+        }
         match target.options.overwrite_mode {
             OverwriteMode::Conflict => Err(unique_violation(&Index::primary(), key)),
             OverwriteMode::Ignore => {
