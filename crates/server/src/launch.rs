@@ -7,7 +7,7 @@ use crate::gate::Gate;
 use crate::lock::DataDirectory;
 use crate::logging::Log;
 use crate::options::Options;
-use crate::{commands, signals, wire_single};
+use crate::{commands, signals, wire_agent, wire_cluster, wire_single};
 use database::backend::Role;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rt::endpoint::Endpoint;
@@ -84,7 +84,16 @@ async fn serve(options: Arc<Options>, role: Role, log: &'static Log, control: Ha
     let directory = Arc::new(directory.map_err(|_| "cannot open the database directory".to_owned())??);
     write_pid_file(&options)?;
     let launch = Launch { options, role, directory, shutdown: shutdown.clone(), control };
-    let service = match start(&launch).await {
+    // A member of a cluster waits here for its agency, perhaps for ever.
+    let started = tokio::select! {
+        started = start(&launch) => started,
+        () = shutdown.wait() => {
+            while sockets.join_next().await.is_some() {}
+            remove_pid_file(&launch.options);
+            return Ok(());
+        }
+    };
+    let service = match started {
         Ok(service) => service,
         Err(fault) => {
             shutdown.trigger();
@@ -104,7 +113,8 @@ async fn serve(options: Arc<Options>, role: Role, log: &'static Log, control: Ha
 async fn start(launch: &Launch) -> Result<Service, String> {
     match launch.role {
         Role::Single => wire_single::start(launch).await,
-        role => Err(format!("the role {} is not part of this build", role.as_str())),
+        Role::Agent => wire_agent::start(launch).await,
+        Role::Coordinator | Role::DbServer | Role::Secondary => wire_cluster::start(launch).await,
     }
 }
 

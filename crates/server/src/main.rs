@@ -15,6 +15,8 @@ mod options;
 mod role;
 mod signals;
 mod store;
+mod wire_agent;
+mod wire_cluster;
 mod wire_single;
 
 use options::{Options, Refusal};

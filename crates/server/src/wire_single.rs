@@ -19,6 +19,7 @@ pub async fn start(launch: &Launch) -> Result<Service, String> {
             threads: launch::threads(options),
             queue: usize::try_from(options.number("server.maximal-queue-size")).unwrap_or(usize::MAX),
             wait_for_sync: options.flag("database.wait-for-sync"),
+            read_only_queries: false,
             databases_max: options.number("database.max-databases"),
             local: store::local_options(options),
             query: store::query_options(options),
