@@ -18,6 +18,8 @@ mod date_format;
 mod date_math;
 mod dates;
 mod documents;
+mod geo;
+mod geometry;
 mod hashing;
 mod net;
 mod numbers;
@@ -28,6 +30,7 @@ pub mod statistics;
 mod strings;
 mod text_search;
 mod time_zones;
+mod tokens;
 mod vectors;
 
 pub use context::{FunctionContext, WARNINGS_MAX_DEFAULT};
@@ -72,6 +75,7 @@ static FAMILIES: &[&[Function]] = &[
     date_math::FUNCTIONS,
     dates::FUNCTIONS,
     documents::FUNCTIONS,
+    geo::FUNCTIONS,
     hashing::FUNCTIONS,
     net::FUNCTIONS,
     numbers::FUNCTIONS,
@@ -82,6 +86,7 @@ static FAMILIES: &[&[Function]] = &[
     strings::FUNCTIONS,
     text_search::FUNCTIONS,
     text_search::NGRAM_FUNCTIONS,
+    tokens::FUNCTIONS,
     vectors::FUNCTIONS,
 ];
 

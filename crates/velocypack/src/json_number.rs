@@ -41,25 +41,21 @@ fn write_shortest(number: f64, out: &mut Vec<u8>) {
     }
     let (digits, point) = shortest_digits(number);
     let count = i32::try_from(digits.len()).unwrap_or(0);
-    // `scale` is the exponent of the last digit, `magnitude` that of the first.
-    let (scale, magnitude) = (point - count, point - 1);
-    if scale >= 0 && magnitude < count + 7 {
+    // Compat: as recorded, decimal notation for magnitudes from 1e-6 below 1e21.
+    if point > count && point <= 21 {
         out.extend_from_slice(&digits);
-        out.extend(std::iter::repeat_n(b'0', scale.unsigned_abs() as usize));
-    } else if scale < 0 && (scale > -7 || magnitude.abs() < 4) {
-        let whole = usize::try_from(point).unwrap_or(0);
-        if whole == 0 {
-            out.extend_from_slice(b"0.");
-            out.extend(std::iter::repeat_n(b'0', point.unsigned_abs() as usize));
-            out.extend_from_slice(&digits);
-        } else {
-            let (head, tail) = digits.split_at(whole.min(digits.len()));
-            out.extend_from_slice(head);
-            out.push(b'.');
-            out.extend_from_slice(tail);
-        }
+        out.extend(std::iter::repeat_n(b'0', (point - count).unsigned_abs() as usize));
+    } else if (1..=21).contains(&point) {
+        let (head, tail) = digits.split_at(usize::try_from(point).unwrap_or(0).min(digits.len()));
+        out.extend_from_slice(head);
+        out.push(b'.');
+        out.extend_from_slice(tail);
+    } else if (-5..=0).contains(&point) {
+        out.extend_from_slice(b"0.");
+        out.extend(std::iter::repeat_n(b'0', point.unsigned_abs() as usize));
+        out.extend_from_slice(&digits);
     } else {
-        write_scientific(&digits, magnitude, out);
+        write_scientific(&digits, point - 1, out);
     }
 }
 
@@ -91,6 +87,9 @@ mod tests {
             (-1.5, "-1.5"),
             (0.1, "0.1"),
             (0.000_123, "0.000123"),
+            (0.000_001, "0.000001"),
+            (24_100.963_058_789_708, "24100.963058789708"),
+            (1_785_857_304.283_474_2, "1785857304.2834742"),
             (2e-7, "2e-7"),
             (1e21, "1e+21"),
             (-1.25e300, "-1.25e+300"),

@@ -27,15 +27,7 @@ impl Civil {
     pub(super) fn of(time: i64) -> Self {
         let (days, rest) = (time.div_euclid(DAY), time.rem_euclid(DAY));
         let (year, month, day) = civil_from_days(days);
-        Self {
-            year,
-            month,
-            day,
-            hour: rest / 3_600_000,
-            minute: rest / 60_000 % 60,
-            second: rest / 1000 % 60,
-            millisecond: rest % 1000,
-        }
+        Self { year, month, day, hour: rest / 3_600_000, minute: rest / 60_000 % 60, second: rest / 1000 % 60, millisecond: rest % 1000 }
     }
 
     /// The time; parts out of their ranges carry over. Saturates far outside the years understood.

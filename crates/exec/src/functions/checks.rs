@@ -43,7 +43,9 @@ fn type_name(slice: Slice<'_>) -> &'static str {
 
 fn to_number(args: &[Value], _: &mut FunctionContext) -> Result<Value> {
     let value = slice(args, 0);
-    Ok(if value.is_number() { value.to_value() } else { convert::number(convert::to_number(value)) })
+    let number = convert::to_number(value);
+    // Compat: text that stands for a number beyond all doubles is 0.
+    Ok(if value.is_number() { value.to_value() } else { Value::double(if number.is_finite() { number } else { 0.0 }) })
 }
 
 fn to_char(args: &[Value], cx: &mut FunctionContext) -> Result<Value> {

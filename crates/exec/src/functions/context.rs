@@ -135,7 +135,8 @@ impl FunctionContext {
         if self.patterns.len() >= PATTERNS_MAX {
             self.patterns.clear();
         }
-        let compiled = fancy_regex::RegexBuilder::new(&text).delegate_size_limit(1 << 22).backtrack_limit(BACKTRACKS_MAX).build().ok().map(Arc::new);
+        let compiled =
+            fancy_regex::RegexBuilder::new(&text).delegate_size_limit(1 << 22).backtrack_limit(BACKTRACKS_MAX).build().ok().map(Arc::new);
         self.patterns.insert(text, compiled.clone());
         compiled
     }

@@ -122,7 +122,8 @@ fn current_user(_: &[Value], cx: &mut FunctionContext) -> Result<Value> {
 /// A random UUID (version 4).
 fn uuid(_: &[Value], cx: &mut FunctionContext) -> Result<Value> {
     let (high, low) = (cx.random_u64() & !0xf000 | 0x4000, cx.random_u64() & !(3 << 62) | 2 << 62);
-    let text = format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, high >> 16 & 0xffff, high & 0xffff, low >> 48, low & 0xffff_ffff_ffff);
+    let text =
+        format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, high >> 16 & 0xffff, high & 0xffff, low >> 48, low & 0xffff_ffff_ffff);
     Ok(Value::string(&text))
 }
 

@@ -50,7 +50,8 @@ fn fill(pattern: &str, time: i64) -> String {
 }
 
 fn replacement(placeholder: &str, time: i64, civil: &Civil) -> String {
-    let name = |names: &[&str], place: i64| usize::try_from(place).ok().and_then(|place| names.get(place).copied()).unwrap_or("").to_owned();
+    let name =
+        |names: &[&str], place: i64| usize::try_from(place).ok().and_then(|place| names.get(place).copied()).unwrap_or("").to_owned();
     let short = |mut name: String| {
         name.truncate(3);
         name

@@ -1,6 +1,6 @@
 //! Arithmetic with dates: adding, differences, comparison, truncation.
 
-use super::arguments::{flag, mismatch, null, number, slice};
+use super::arguments::{mismatch, null, number, slice};
 use super::calendar::{Civil, DAY};
 use super::dates::{self, iso8601, local, universal, valid, zone};
 use super::{Function, FunctionContext, pure};
@@ -162,7 +162,7 @@ fn difference(args: &[Value], cx: &mut FunctionContext) -> Result<Value> {
     let Some(second) = dates::date(args, 1, cx, "DATE_DIFF") else { return null() };
     let Some(unit) = unit(args, 2, cx) else { return null() };
     let zone_at = if dates::is_zone(slice(args, 3)) { 3 } else { 4 };
-    let as_float = zone_at == 4 && flag(args, 3);
+    let as_float = slice(args, 3).as_bool() == Some(true);
     let first_zone = zone(args, zone_at)?;
     let second_zone = zone(args, zone_at + 1)?.or(first_zone);
     #[expect(clippy::cast_precision_loss, reason = "dates lie within 2^53 milliseconds")]

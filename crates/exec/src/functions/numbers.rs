@@ -76,7 +76,11 @@ fn whole_range(start: i64, stop: i64) -> Result<Value> {
     let mut add = |number| {
         builder.int(number);
     };
-    if start <= stop { (start..=stop).for_each(&mut add) } else { (stop..=start).rev().for_each(&mut add) }
+    if start <= stop {
+        (start..=stop).for_each(&mut add)
+    } else {
+        (stop..=start).rev().for_each(&mut add)
+    }
     finish(&mut builder)
 }
 

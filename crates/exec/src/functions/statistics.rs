@@ -157,13 +157,23 @@ fn percentile(args: &[Value], cx: &mut FunctionContext) -> Result<Value> {
     Ok(result.map_or_else(Value::null, convert::number))
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ranks are small and not negative")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "ranks are small and not negative"
+)]
 fn ranked(numbers: &[f64], share: f64) -> Option<f64> {
     let rank = (share * numbers.len() as f64 / 100.0).ceil() as usize;
     numbers.get(rank.saturating_sub(1)).copied()
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ranks are small and not negative")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "ranks are small and not negative"
+)]
 fn interpolated(numbers: &[f64], share: f64) -> Option<f64> {
     let rank = share * (numbers.len() as f64 + 1.0) / 100.0;
     if rank < 1.0 {

@@ -113,9 +113,9 @@ fn substring_bytes(args: &[Value], cx: &mut FunctionContext) -> Result<Value> {
 
 /// The part by byte offsets, with so many code points more at either side.
 fn byte_part<'a>(text: &'a str, args: &[Value]) -> Option<&'a str> {
-    let place = |offset: i64| usize::try_from(offset).unwrap_or_else(|_| {
-        text.len().saturating_sub(usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX))
-    });
+    let place = |offset: i64| {
+        usize::try_from(offset).unwrap_or_else(|_| text.len().saturating_sub(usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX)))
+    };
     let start = place(integer(args, 1)).min(text.len());
     let end = match slice(args, 2) {
         length if length.is_null() => text.len(),

@@ -8,9 +8,7 @@ use velocypack::{Slice, Value};
 
 pub(super) static FUNCTIONS: &[Function] = &[
     pure("COSINE_SIMILARITY", 2, 2, |args, cx| measure(args, cx, "COSINE_SIMILARITY", cosine)),
-    pure("L1_DISTANCE", 2, 2, |args, cx| {
-        measure(args, cx, "L1_DISTANCE", |x, y| Some(x.iter().zip(y).map(|(x, y)| (x - y).abs()).sum()))
-    }),
+    pure("L1_DISTANCE", 2, 2, |args, cx| measure(args, cx, "L1_DISTANCE", |x, y| Some(x.iter().zip(y).map(|(x, y)| (x - y).abs()).sum()))),
     pure("L2_DISTANCE", 2, 2, |args, cx| {
         measure(args, cx, "L2_DISTANCE", |x, y| Some(x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum::<f64>().sqrt()))
     }),
