@@ -106,29 +106,40 @@ impl Storage {
         Ok(info)
     }
 
-    /// Drops a database with all its collections; 1228, and 1230 for `_system`.
+    /// Drops a database with all its collections; 1228, and 403 for `_system`.
     pub fn drop_database(&self, name: &str) -> Result<()> {
         if name == "_system" {
             return Err(Error::from(code::FORBIDDEN));
         }
-        let _guard = self.definitions.lock();
-        let mut catalog = (*self.catalog()).clone();
-        let entry = catalog.database(name)?.clone();
-        let mut batch = Batch::new();
-        batch.delete(Family::Definitions, &keys::database(name));
-        let mut locks = Vec::new();
-        for collection in entry.by_name.values() {
-            locks.push(self.lock_definition(collection)?);
-            delete_collection(&mut batch, &entry.info.id, collection);
+        let mut locked = BTreeMap::new();
+        loop {
+            // Locks of collections always come before the mutex. A collection that was created in
+            // between is locked in another round.
+            for collection in self.collections(name)? {
+                if !locked.contains_key(&collection.object_id()) {
+                    locked.insert(collection.object_id(), self.lock_definition(&collection)?);
+                }
+            }
+            let _guard = self.definitions.lock();
+            let mut catalog = (*self.catalog()).clone();
+            let entry = catalog.database(name)?.clone();
+            if !entry.by_name.values().all(|collection| locked.contains_key(&collection.object_id())) {
+                continue;
+            }
+            let mut batch = Batch::new();
+            batch.delete(Family::Definitions, &keys::database(name));
+            for collection in entry.by_name.values() {
+                delete_collection(&mut batch, &entry.info.id, collection);
+            }
+            self.engine.write(&batch, true)?;
+            for collection in entry.by_name.values() {
+                collection.mark_dropped();
+                catalog.remove(collection);
+            }
+            catalog.databases.remove(name);
+            *self.catalog.write() = Arc::new(catalog);
+            return Ok(());
         }
-        self.engine.write(&batch, true)?;
-        for collection in entry.by_name.values() {
-            collection.mark_dropped();
-            catalog.remove(collection);
-        }
-        catalog.databases.remove(name);
-        *self.catalog.write() = Arc::new(catalog);
-        Ok(())
     }
 
     /// All collections of a database, sorted by name.
@@ -198,12 +209,11 @@ impl Storage {
 
     /// Drops a collection with all its data; 1228, 1203, 1200 if a transaction keeps it locked.
     pub fn drop_collection(&self, database: &str, name_or_id: &str) -> Result<()> {
+        let collection = self.collection(database, name_or_id)?;
+        let _lock = self.lock_definition(&collection)?;
         let _guard = self.definitions.lock();
         let mut catalog = (*self.catalog()).clone();
-        let entry = catalog.database(database)?;
-        let collection = entry.collection(name_or_id)?.clone();
-        let database_id = entry.info.id.clone();
-        let _lock = self.lock_definition(&collection)?;
+        let database_id = catalog.database(database)?.info.id.clone();
         let mut batch = Batch::new();
         delete_collection(&mut batch, &database_id, &collection);
         self.engine.write(&batch, true)?;
@@ -235,17 +245,16 @@ impl Storage {
 
     /// Renames a collection; 1207, 1208. Edges that point into it keep the old name.
     pub fn rename_collection(&self, database: &str, name_or_id: &str, new_name: &str) -> Result<Arc<LocalCollection>> {
-        let _guard = self.definitions.lock();
         if !is_legal_name(new_name) {
             return Err(Error::from(code::ARANGO_ILLEGAL_NAME));
         }
+        let collection = self.collection(database, name_or_id)?;
+        let _lock = self.lock_definition(&collection)?;
+        let _guard = self.definitions.lock();
         let mut catalog = (*self.catalog()).clone();
-        let entry = catalog.database(database)?;
-        let collection = entry.collection(name_or_id)?.clone();
-        if entry.by_name.contains_key(new_name) {
+        if catalog.database(database)?.by_name.contains_key(new_name) {
             return Err(Error::from(code::ARANGO_DUPLICATE_NAME));
         }
-        let _lock = self.lock_definition(&collection)?;
         let shape = collection.shape();
         let mut info = (*shape.info).clone();
         info.name = new_name.to_owned();
@@ -278,7 +287,8 @@ impl Storage {
         Ok(())
     }
 
-    /// Locks a collection against all transactions while its definition changes.
+    /// Locks a collection against all transactions while its definition changes. It comes before
+    /// the mutex `definitions`, so that one busy collection holds up no other one's changes.
     pub(crate) fn lock_definition(&self, collection: &LocalCollection) -> Result<DefinitionLock<'_>> {
         let id = self.locks.collection(collection.object_id());
         if !self.locks.acquire(id, Mode::Exclusive, Held::Nothing, Wait::For(self.options.definition_lock_wait)) {

@@ -55,9 +55,14 @@ impl Storage {
     }
 
     fn announce_index(&self, collection: &LocalCollection, mut wanted: Index) -> Result<Announced> {
+        let same = |shape: &Shape| shape.indexes.iter().find(|other| index::is_same(&other.definition, &wanted)).cloned();
+        if let Some(existing) = same(&collection.shape()) {
+            return Ok(Announced::Existing(existing.definition.clone()));
+        }
+        let _lock = self.lock_definition(collection)?;
         let _guard = self.definitions.lock();
         let shape = collection.shape();
-        if let Some(existing) = shape.indexes.iter().find(|other| index::is_same(&other.definition, &wanted)) {
+        if let Some(existing) = same(&shape) {
             return Ok(Announced::Existing(existing.definition.clone()));
         }
         let object_id = self.next_number()?;
@@ -72,7 +77,6 @@ impl Storage {
         let index = Arc::new(LocalIndex::new(object_id, wanted)?);
         let mut indexes = shape.indexes.clone();
         indexes.push(index.clone());
-        let _lock = self.lock_definition(collection)?;
         self.store_shape(collection, shape.with_indexes(indexes))?;
         Ok(Announced::New(index))
     }
@@ -128,8 +132,8 @@ impl Storage {
     }
 
     fn withdraw_index(&self, collection: &LocalCollection, id: &str) -> Result<()> {
-        let _guard = self.definitions.lock();
         let _lock = self.lock_definition(collection)?;
+        let _guard = self.definitions.lock();
         let shape = collection.shape();
         let Some(index) = shape.indexes.iter().find(|index| index.definition.id == id) else { return Ok(()) };
         let indexes = shape.indexes.iter().filter(|other| other.object_id != index.object_id).cloned().collect();

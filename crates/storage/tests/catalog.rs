@@ -5,7 +5,7 @@ mod support;
 use base::code;
 use database::document::{DocumentOptions, Operation};
 use serde_json::json;
-use storage::{Engine, Family, KeyRange, MemoryEngine, Order};
+use storage::{Batch, Engine, Family, KeyRange, MemoryEngine, Order};
 use support::*;
 
 #[test]
@@ -102,11 +102,15 @@ fn an_interrupted_index_creation_is_cleaned_up() {
     for n in 0..30 {
         insert(&storage, &c, &format!(r#"{{"n":{n}}}"#)).unwrap();
     }
-    // A transaction keeps the collection locked, so the creation stops half-way and cannot clean up.
-    let mut blocker = storage.begin(storage::TransactionOptions::single(later())).unwrap();
-    blocker.documents(&c, request(Operation::Insert, &["{}"], DocumentOptions::default())).unwrap();
-    assert!(storage.create_index(DB, "c", index("persistent", &["n"], false)).is_err());
-    drop(blocker);
+    storage.create_index(DB, "c", index("persistent", &["n"], false)).unwrap();
+    // What a crash before the end of the creation would have left.
+    let mut definitions = engine.snapshot().iter(Family::Definitions, &KeyRange::prefix(b"C"), Order::Forward).unwrap();
+    let mut record: serde_json::Value = serde_json::from_slice(definitions.value()).unwrap();
+    record["collection"]["indexes"][1]["isBuilding"] = json!(true);
+    let mut batch = Batch::new();
+    batch.put(Family::Definitions, definitions.key(), &serde_json::to_vec(&record).unwrap());
+    definitions.advance().unwrap();
+    engine.write(&batch, false).unwrap();
     drop(storage);
     let storage = open(&engine);
     assert_eq!(storage.collection(DB, "c").unwrap().info().indexes.len(), 1);
