@@ -1,4 +1,4 @@
-//! The allocator: jemalloc for Rust and for RocksDB alike, set up to give memory back soon.
+//! The allocator: jemalloc, set up to give memory back soon.
 //!
 //! An idle server should be small: few arenas, and a background thread that returns what has not
 //! been used for a second.
@@ -10,7 +10,7 @@ const SETTINGS: &[u8] = b"background_thread:true,narenas:4,dirty_decay_ms:1000,m
 
 /// jemalloc reads its settings through this symbol before `main` begins.
 // Safety: the symbol is a thin pointer to bytes that end with a zero and live for ever, which is
-// what jemalloc expects of `malloc_conf`.
+// what jemalloc expects of its `malloc_conf` (with the prefix that the crate builds it with).
 #[expect(unsafe_code, reason = "exporting a symbol by name is the only way to configure jemalloc at start")]
-#[unsafe(export_name = "malloc_conf")]
+#[unsafe(export_name = "_rjem_malloc_conf")]
 pub static MALLOC_CONF: &u8 = &SETTINGS[0];
