@@ -26,7 +26,7 @@ pub type TokenSource = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 /// Default time for one operation with everything it needs (elections included).
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest wait for one answer before the next agent is asked.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
@@ -269,7 +269,10 @@ impl AgencyClient {
     async fn attempt(&self, method: &Method, path: &str, request: &Bytes, timeout: Duration) -> Result<Response, SendError> {
         let at = self.inner.current.load(Ordering::Relaxed);
         let Some(endpoint) = self.endpoint(at) else { return Err(SendError::NotSent("no agents are known".into())) };
+        // A caller who gives up waiting has found out that this agent does not answer.
+        let mut leaving = Leaving { client: self, at, goes_on: true };
         let sent = self.inner.http.send(&endpoint, method.clone(), path, self.headers(), request.clone(), timeout).await;
+        leaving.goes_on = false;
         match &sent {
             Ok(response) if response.status == 307 => self.follow(response, at),
             Ok(response) if response.status != 503 => {}
@@ -308,6 +311,21 @@ impl AgencyClient {
     /// Goes on to the next agent, unless somebody else already has.
     fn next_after(&self, at: usize) {
         let _ = self.inner.current.compare_exchange(at, at.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+/// Goes on to the next agent when dropped, unless told otherwise.
+struct Leaving<'a> {
+    client: &'a AgencyClient,
+    at: usize,
+    goes_on: bool,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if self.goes_on {
+            self.client.next_after(self.at);
+        }
     }
 }
 

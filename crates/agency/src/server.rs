@@ -15,6 +15,7 @@ mod poll;
 mod raft_run;
 mod requests;
 mod transient;
+mod velocypack_body;
 
 use crate::client::TokenSource;
 use crate::pool::{self, Pool};
@@ -279,7 +280,18 @@ impl Agent {
 
 #[async_trait]
 impl Handler for Agent {
-    async fn handle(&self, request: Request) -> Response {
+    async fn handle(&self, mut request: Request) -> Response {
+        if let Err(response) = velocypack_body::take(&mut request) {
+            return *response;
+        }
+        let wanted = velocypack_body::is_wanted(&request);
+        let response = self.dispatch(request).await;
+        if wanted { velocypack_body::give(response) } else { response }
+    }
+}
+
+impl Agent {
+    async fn dispatch(&self, request: Request) -> Response {
         let segments = request.segments();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match segments.as_slice() {

@@ -182,6 +182,14 @@ async fn statuses_and_bodies_are_those_of_the_interface() {
     );
     assert_eq!(parsed(&post(&at, "read", json!([["/t"]])).await), (200, json!([{}])));
 
+    let mut headers = HeaderMap::new();
+    for name in ["content-type", "accept"] {
+        headers.insert(name, "application/x-velocypack".parse().unwrap());
+    }
+    let body = velocypack::Value::parse_json(b"[[\"/c\"]]").unwrap().as_bytes().to_vec();
+    let packed = http().send(&at, Method::POST, "/_api/agency/read", headers, body.into(), LIMIT).await.unwrap();
+    assert_eq!(velocypack::Value::from_bytes(&packed.body).unwrap().to_json(), r#"[{"c":3}]"#);
+
     let get = async |path: &str| http().send(&at, Method::GET, path, HeaderMap::new(), Bytes::new(), LIMIT).await.unwrap();
     assert_eq!(get("/_api/agency").await.status, 404);
     assert_eq!(get("/_api/agency/write").await.status, 405);
@@ -324,7 +332,7 @@ async fn a_single_agent_works_and_lets_nodes_expire() {
     let directory = tempfile::tempdir().unwrap();
     let (listener, endpoint) = free().await;
     let change = |options: &mut AgentOptions| options.size = 1;
-    let running = Running::start(directory.path(), listener, &endpoint, &[endpoint.clone()], change).await;
+    let running = Running::start(directory.path(), listener, &endpoint, std::slice::from_ref(&endpoint), change).await;
     let client = AgencyClient::new(vec![endpoint.clone()], http(), None);
     let cache = AgencyCache::start(client.clone(), Shutdown::new());
     let lease = Transaction::new().set_with_ttl("lease", 1, Duration::from_millis(300)).set("stays", 1);

@@ -82,7 +82,8 @@ struct Ids {
 /// The newest transactions.
 #[derive(Default, Clone)]
 struct Feed {
-    entries: VecDeque<(u64, Arc<Map<String, Json>>, usize)>,
+    /// With their bytes, roughly.
+    entries: VecDeque<(Change, usize)>,
     bytes: usize,
 }
 
@@ -172,8 +173,7 @@ impl Machine {
     pub fn feed(&self, entries_max: usize) -> (u64, Vec<Change>) {
         let state = self.shared.state.read();
         let skip = state.feed.entries.len().saturating_sub(entries_max);
-        let entries: Vec<Change> =
-            state.feed.entries.iter().skip(skip).map(|(index, operations, _)| (*index, operations.clone())).collect();
+        let entries: Vec<Change> = state.feed.entries.iter().skip(skip).map(|(change, _)| change.clone()).collect();
         (entries.first().map_or(state.index, |(index, _)| *index), entries)
     }
 
@@ -286,19 +286,19 @@ impl Ids {
 
 impl Feed {
     fn push(&mut self, index: u64, operations: Map<String, Json>, bytes: usize) {
-        self.entries.push_back((index, Arc::new(operations), bytes));
+        self.entries.push_back(((index, Arc::new(operations)), bytes));
         self.bytes += bytes;
         while self.entries.len() > FEED_ENTRIES_MAX || self.bytes > FEED_BYTES_MAX {
-            let Some((_, _, bytes)) = self.entries.pop_front() else { break };
+            let Some((_, bytes)) = self.entries.pop_front() else { break };
             self.bytes -= bytes;
         }
     }
 
     /// The entries from `index` on; `None` if the first of them is gone.
     fn from(&self, index: u64, entries_max: usize) -> Option<Vec<Change>> {
-        let first = self.entries.front()?.0;
+        let first = self.entries.front()?.0.0;
         let skip = usize::try_from(index.checked_sub(first)?).ok()?;
-        Some(self.entries.iter().skip(skip).take(entries_max).map(|(index, operations, _)| (*index, operations.clone())).collect())
+        Some(self.entries.iter().skip(skip).take(entries_max).map(|(change, _)| change.clone()).collect())
     }
 }
 

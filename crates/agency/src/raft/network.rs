@@ -160,6 +160,7 @@ impl RaftNetwork<TypeConfig> for Peer {
 }
 
 impl Peer {
+    #[expect(clippy::result_large_err, reason = "openraft's own error type")]
     fn decode<T: DeserializeOwned, E: std::error::Error + DeserializeOwned>(&self, answer: &[u8]) -> Result<T, Failed<E>> {
         match serde_json::from_slice::<Result<T, RaftError<u64, E>>>(answer) {
             Ok(Ok(answer)) => Ok(answer),

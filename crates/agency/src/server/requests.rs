@@ -20,12 +20,12 @@ const INQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const MODE: &str = "x-arangodb-agency-mode";
 
 /// The elements of a body that must be an array and not be empty.
-fn elements(request: &Request, expecting: &str) -> Result<Vec<Json>, Response> {
+fn elements(request: &Request, expecting: &str) -> Result<Vec<Json>, Box<Response>> {
     match serde_json::from_slice(&request.body) {
-        Ok(Json::Array(elements)) if elements.is_empty() => Err(message(400, "Empty request")),
+        Ok(Json::Array(elements)) if elements.is_empty() => Err(message(400, "Empty request").into()),
         Ok(Json::Array(elements)) => Ok(elements),
-        Ok(_) => Err(message(400, expecting)),
-        Err(error) => Err(message(400, &error.to_string())),
+        Ok(_) => Err(message(400, expecting).into()),
+        Err(error) => Err(message(400, &error.to_string()).into()),
     }
 }
 
@@ -54,7 +54,7 @@ impl Agent {
         }
         let elements = match elements(request, "Expecting array of arrays as body for writes") {
             Ok(elements) => elements,
-            Err(response) => return response,
+            Err(response) => return *response,
         };
         let once = once(request);
         let mut items = Vec::with_capacity(elements.len());
@@ -92,7 +92,7 @@ impl Agent {
         }
         let elements = match elements(request, "Expecting array of arrays as body for reads") {
             Ok(elements) => elements,
-            Err(response) => return response,
+            Err(response) => return *response,
         };
         let queries: Vec<Option<Vec<String>>> = elements.iter().map(paths).collect();
         if let [None] = queries.as_slice() {
@@ -118,7 +118,7 @@ impl Agent {
         }
         let elements = match elements(request, "Expecting array of arrays as body for transact") {
             Ok(elements) => elements,
-            Err(response) => return response,
+            Err(response) => return *response,
         };
         if elements.iter().all(is_query) {
             return self.read(request).await;
@@ -160,7 +160,7 @@ impl Agent {
         }
         let elements = match elements(request, "Expecting array of arrays as body for transient") {
             Ok(elements) => elements,
-            Err(response) => return response,
+            Err(response) => return *response,
         };
         let mut answers = Vec::with_capacity(elements.len());
         let mut failed = false;
@@ -194,7 +194,7 @@ impl Agent {
         }
         let elements = match elements(request, "Expecting array of client ids as body for inquire") {
             Ok(elements) => elements,
-            Err(response) => return response,
+            Err(response) => return *response,
         };
         let ids: Option<Vec<String>> = elements.iter().map(|id| id.as_str().map(str::to_owned)).collect();
         let Some(ids) = ids else { return message(400, "Expecting array of client ids as body for inquire") };

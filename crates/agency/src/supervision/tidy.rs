@@ -15,6 +15,7 @@ const TRIM: [(State, usize, usize); 2] = [(State::Finished, 1000, 500), (State::
 pub fn tidy(cx: &mut Cx<'_>) {
     upgrade(cx);
     half_built(cx);
+    orphaned_indexes(cx);
     lost_collections(cx);
     orphaned_locks(cx);
     foxxmaster(cx);
@@ -31,11 +32,13 @@ fn upgrade(cx: &mut Cx<'_>) {
 }
 
 /// True if the coordinator that builds `entry` has gone or has started anew since.
-fn is_abandoned(cx: &Cx<'_>, entry: &Node) -> bool {
-    if !entry.bool_at("isBuilding") {
+fn is_abandoned(cx: &Cx<'_>, entry: &Json) -> bool {
+    if entry.get("isBuilding").and_then(Json::as_bool) != Some(true) {
         return false;
     }
-    let (Some(coordinator), Some(reboot)) = (entry.str_at("coordinator"), entry.u64_at("coordinatorRebootId")) else { return false };
+    let coordinator = entry.get("coordinator").and_then(Json::as_str);
+    let reboot = entry.get("coordinatorRebootId").and_then(Json::as_u64);
+    let (Some(coordinator), Some(reboot)) = (coordinator, reboot) else { return false };
     cx.tree.u64_at(&format!("Current/ServersKnown/{coordinator}/rebootId")) != Some(reboot)
         || cx.tree.at(&format!("Plan/Coordinators/{coordinator}")).is_none()
 }
@@ -44,7 +47,7 @@ fn is_abandoned(cx: &Cx<'_>, entry: &Node) -> bool {
 fn half_built(cx: &mut Cx<'_>) {
     let databases = cx.tree.at("Plan/Databases").into_iter().flat_map(Node::children);
     for (name, entry) in databases {
-        if is_abandoned(cx, entry) {
+        if is_abandoned(cx, entry.json()) {
             let path = format!("Plan/Databases/{name}");
             let transaction = Transaction::new().require(&path, entry.to_json()).delete(&path).increment("Plan/Version");
             let parts = ["Collections", "Views", "Analyzers"];
@@ -54,12 +57,71 @@ fn half_built(cx: &mut Cx<'_>) {
     let databases = cx.tree.at("Plan/Collections").into_iter().flat_map(Node::children);
     for (database, collections) in databases {
         for (id, entry) in collections.children() {
-            if is_abandoned(cx, entry) {
+            if is_abandoned(cx, entry.json()) {
                 let path = format!("Plan/Collections/{database}/{id}");
                 cx.push(Transaction::new().require(&path, entry.to_json()).delete(&path).increment("Plan/Version"));
             }
         }
     }
+}
+
+/// Indexes whose coordinator is gone: shown if every shard has them, taken back if one could not build
+/// them, left alone while they are being built.
+fn orphaned_indexes(cx: &mut Cx<'_>) {
+    let databases = cx.tree.at("Plan/Collections").into_iter().flat_map(Node::children);
+    for (database, collections) in databases {
+        for (id, collection) in collections.children() {
+            let Some(planned) = collection.at("indexes").and_then(Node::as_array) else { continue };
+            if !planned.iter().any(|index| is_abandoned(cx, index)) {
+                continue;
+            }
+            let built = |index: &Json| built_everywhere(cx, database, id, collection, index.get("id"));
+            let finish = |index: &Json| {
+                if !is_abandoned(cx, index) {
+                    return Some(index.clone());
+                }
+                match built(index) {
+                    Built::Failed => None,
+                    Built::Partly => Some(index.clone()),
+                    Built::Everywhere => {
+                        let mut index = index.clone();
+                        if let Json::Object(members) = &mut index {
+                            for name in ["isBuilding", "coordinator", "coordinatorRebootId"] {
+                                members.shift_remove(name);
+                            }
+                        }
+                        Some(index)
+                    }
+                }
+            };
+            let list: Vec<Json> = planned.iter().filter_map(finish).collect();
+            if list != *planned {
+                let path = format!("Plan/Collections/{database}/{id}/indexes");
+                let transaction = Transaction::new().require(&path, Json::Array(planned.clone()));
+                cx.push(transaction.set(&path, Json::Array(list)).increment("Plan/Version"));
+            }
+        }
+    }
+}
+
+enum Built {
+    Everywhere,
+    Partly,
+    Failed,
+}
+
+fn built_everywhere(cx: &Cx<'_>, database: &str, id: &str, collection: &Node, index: Option<&Json>) -> Built {
+    let mut outcome = Built::Everywhere;
+    for (shard, _) in collection.at("shards").into_iter().flat_map(Node::children) {
+        let indexes = cx.tree.at(&format!("Current/Collections/{database}/{id}/{shard}/indexes"));
+        let entry = indexes.and_then(Node::as_array).into_iter().flatten().find(|entry| entry.get("id") == index);
+        match entry {
+            Some(entry) if entry.get("error").and_then(Json::as_bool) == Some(true) => return Built::Failed,
+            Some(_) => {}
+            None => outcome = Built::Partly,
+        }
+    }
+    outcome
 }
 
 /// Entries in Current of collections that are gone, if their servers cannot remove them.
@@ -192,6 +254,21 @@ mod tests {
         cluster.set("Current/ServersKnown/K/rebootId", json!(2));
         cluster.step(tidy);
         assert!(!cluster.has("Plan/Databases/x") && !cluster.has("Plan/Collections/db/10"));
+    }
+
+    #[test]
+    fn indexes_of_a_dead_coordinator_are_finished_or_taken_back() {
+        let mut cluster = Cluster::new(2);
+        cluster.set("Plan/Coordinators/K", json!("none"));
+        cluster.set("Current/ServersKnown/K/rebootId", json!(2));
+        cluster.collection("c", "10", &[("s11", &["A"]), ("s12", &["B"])], None);
+        let index = |id: &str| json!({"id": id, "isBuilding": true, "coordinator": "K", "coordinatorRebootId": 1});
+        let others = json!({"id": "4", "isBuilding": true, "coordinator": "K", "coordinatorRebootId": 2});
+        cluster.set("Plan/Collections/db/10/indexes", json!([index("1"), index("2"), index("3"), others]));
+        cluster.set("Current/Collections/db/10/s11/indexes", json!([{"id": "1"}, {"id": "2"}, {"id": "3"}, {"id": "4"}]));
+        cluster.set("Current/Collections/db/10/s12/indexes", json!([{"id": "1"}, {"id": "3", "error": true}, {"id": "4"}]));
+        cluster.step(tidy);
+        assert_eq!(cluster.json("Plan/Collections/db/10/indexes"), json!([{"id": "1"}, index("2"), others]));
     }
 
     #[test]
