@@ -12,10 +12,11 @@ use velocypack::Value;
 
 impl Single {
     /// Makes what is missing. `root_user` is the `_users` document of root, stored if there is no
-    /// such user yet.
+    /// user at all: an administrator may have removed root later.
     pub async fn bootstrap(&self, root_user: Option<&Json>) -> Result<()> {
         self.bootstrap_databases().await?;
-        match root_user {
+        let has_users = self.local().storage().collection(SYSTEM, "_users")?.count() > 0;
+        match root_user.filter(|_| !has_users) {
             Some(user) => self.create_root_user(user).await,
             None => Ok(()),
         }

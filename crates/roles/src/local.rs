@@ -109,9 +109,12 @@ impl Local {
         if !sync && is_small(&request) {
             // Not waiting for anything: whatever is locked is left to the threads that may wait.
             let mut transaction = self.storage.begin(storage::TransactionOptions::single(Instant::now()))?;
-            let results = transaction.documents(&collection, request.clone())?;
-            if !waits_for_lock(&results) {
-                return self.finish_documents(transaction, results, false).await;
+            match transaction.documents(&collection, request.clone()) {
+                Ok(results) if !results.items.iter().any(|item| item.as_ref().err().is_some_and(is_lock_fault)) => {
+                    return self.finish_documents(transaction, results, false).await;
+                }
+                Err(fault) if !is_lock_fault(&fault) => return Err(fault),
+                _ => {}
             }
         }
         let (this, deadline) = (Arc::clone(self), Instant::now() + self.options.lock_timeout);
@@ -440,9 +443,8 @@ fn is_small(request: &DocumentRequest) -> bool {
     request.documents.len() <= ON_THE_SPOT_DOCUMENTS_MAX && bytes() <= ON_THE_SPOT_BYTES_MAX
 }
 
-/// Did an item fail because somebody else holds a lock? (Conflicts of revisions name the stored
-/// document, lost races for a lock cannot.)
-fn waits_for_lock(results: &DocumentResults) -> bool {
-    let is_lock = |fault: &Error| fault.code() == code::ARANGO_CONFLICT && fault.stored.is_none();
-    results.items.iter().any(|item| item.as_ref().err().is_some_and(is_lock))
+/// Does somebody else hold a lock? (Conflicts of revisions name the stored document, lost races for
+/// a lock cannot.)
+fn is_lock_fault(fault: &Error) -> bool {
+    fault.code() == code::ARANGO_CONFLICT && fault.stored.is_none()
 }
