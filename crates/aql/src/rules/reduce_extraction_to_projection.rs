@@ -35,6 +35,8 @@ pub(super) fn run(plan: &mut Plan, _cx: &mut Cx<'_>) -> Result<bool> {
                 scan.count_only = paths.is_empty();
                 scan.projections = paths;
             }
+            // Documents found through several look-ups are told apart by their keys.
+            NodeKind::Index(scan) if paths.is_empty() && repeats(scan) => {}
             NodeKind::Index(scan) => {
                 scan.covering = covers(scan, &paths);
                 scan.scan.count_only = paths.is_empty();
@@ -91,6 +93,11 @@ fn keep_shortest(paths: &mut Vec<Vec<String>>) {
         }
     }
     *paths = kept;
+}
+
+/// May the look-ups find a document more than once?
+fn repeats(scan: &IndexScan) -> bool {
+    scan.branches.len() != 1 || scan.branches.iter().any(|branch| branch.index.fields.iter().any(|field| field.contains("[*]")))
 }
 
 /// Does the index hold all of these?
