@@ -113,7 +113,7 @@ impl Coordinator {
             None => false,
         };
         let message = ShardRequest { database: planned.database.clone(), shard: shard.clone(), transaction, begins, request }.encode();
-        let answer = self.ask_leader(shard, transaction.is_some(), reads, "/_internal/documents", &message).await?;
+        let answer = self.ask_leader(shard, transaction, reads, "/_internal/documents", &message).await?;
         wire::decode_results(answer.as_slice())
     }
 
@@ -122,7 +122,7 @@ impl Coordinator {
     pub(super) async fn ask_leader(
         &self,
         shard: &str,
-        in_transaction: bool,
+        transaction: Option<TransactionId>,
         reads: bool,
         path: &str,
         message: &Value,
@@ -135,11 +135,16 @@ impl Coordinator {
                 None => Err(Error::with_detail(code::CLUSTER_LEADERSHIP_CHALLENGE_ONGOING, shard)),
             };
             let error = match outcome {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    if let (Some(id), Some(leader)) = (transaction, &leader) {
+                        self.transactions.confirm_participant(id, leader);
+                    }
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
             let lost = [code::CLUSTER_CONNECTION_LOST, code::CLUSTER_TIMEOUT].contains(&error.code());
-            let may_repeat = !in_transaction && (surely_not_done(&error) || (reads && lost));
+            let may_repeat = transaction.is_none() && (surely_not_done(&error) || (reads && lost));
             if !may_repeat || tokio::time::Instant::now() >= deadline {
                 return Err(error);
             }

@@ -123,14 +123,14 @@ impl ClusterSource {
         path: &str,
         message: &[(&str, Value)],
     ) -> Result<Vec<Value>> {
-        let in_transaction = self.reading().is_some();
+        let transaction = self.reading();
         let mut asked = Vec::with_capacity(shards.len());
         for shard in shards {
             let own = [("d", Value::string(&planned.database)), ("s", Value::string(shard))];
             let parts = own.into_iter().chain(self.transaction_parts(shard)?).chain(message.iter().cloned());
             let message = Value::object(parts);
             self.requests.fetch_add(1, Ordering::Relaxed);
-            asked.push(async move { self.coordinator.ask_leader(shard, in_transaction, true, path, &message).await });
+            asked.push(async move { self.coordinator.ask_leader(shard, transaction, true, path, &message).await });
         }
         try_join_all(asked).await
     }

@@ -26,7 +26,7 @@ impl Coordinator {
         let asked = planned.shards.iter().map(|shard| {
             let own = [("d", Value::string(&planned.database)), ("s", Value::string(shard))];
             let message = Value::object(own.into_iter().chain(more.iter().cloned()));
-            async move { self.ask_leader(shard, false, reads, path, &message).await }
+            async move { self.ask_leader(shard, None, reads, path, &message).await }
         });
         try_join_all(asked).await
     }

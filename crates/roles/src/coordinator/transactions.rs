@@ -8,7 +8,7 @@ use base::{Error, Result, code};
 use database::transaction::{TransactionId, TransactionOptions, TransactionStatus};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use velocypack::Value;
 
@@ -23,7 +23,8 @@ struct Entry {
     database: String,
     options: TransactionOptions,
     status: TransactionStatus,
-    participants: BTreeSet<String>,
+    /// Servers that take part, and whether one of their answers has proved that they know it.
+    participants: BTreeMap<String, bool>,
     used: Duration,
 }
 
@@ -41,14 +42,21 @@ impl ClusterTransactions {
             entries.retain(|_, entry| entry.status == TransactionStatus::Running && now.saturating_sub(entry.used) <= IDLE_MAX);
         }
         let status = TransactionStatus::Running;
-        entries.insert(id.0, Entry { database: database.to_owned(), options, status, participants: BTreeSet::new(), used: now });
+        entries.insert(id.0, Entry { database: database.to_owned(), options, status, participants: BTreeMap::new(), used: now });
     }
 
-    /// Notes that a server takes part; true if it did not before. 1655 if the transaction does not
-    /// run; 1495 if there is no leader to take part.
+    /// Notes that a server takes part; true until it is known to have begun its part. 1655 if the
+    /// transaction does not run; 1495 if there is no leader to take part.
     pub fn note_participant(&self, id: TransactionId, server: Option<String>) -> Result<bool> {
         let server = server.ok_or_else(|| Error::from(code::CLUSTER_LEADERSHIP_CHALLENGE_ONGOING))?;
-        self.with_running(id, |entry| entry.participants.insert(server))
+        self.with_running(id, |entry| !*entry.participants.entry(server).or_insert(false))
+    }
+
+    /// Notes that a server has begun its part: from now on it must know the transaction.
+    pub fn confirm_participant(&self, id: TransactionId, server: &str) {
+        let confirmed = self.with_running(id, |entry| entry.participants.insert(server.to_owned(), true));
+        // A transaction that has ended meanwhile needs no confirmation.
+        drop(confirmed);
     }
 
     /// Options of a running transaction.
@@ -67,7 +75,7 @@ impl ClusterTransactions {
         }
     }
 
-    fn finish(&self, id: TransactionId, status: TransactionStatus) -> Result<BTreeSet<String>> {
+    fn finish(&self, id: TransactionId, status: TransactionStatus) -> Result<BTreeMap<String, bool>> {
         self.with_running(id, |entry| {
             entry.status = status;
             std::mem::take(&mut entry.participants)
@@ -119,12 +127,32 @@ impl Coordinator {
         let participants = self.transactions.finish(id, wanted)?;
         let action = if commit { "commit" } else { "abort" };
         let message = Value::object([("t", Value::uint(id.0)), ("a", Value::string(action))]);
-        let calls = participants.iter().map(|server| self.cluster.call(server, "/_internal/transaction", &message, FINISH_TIMEOUT));
+        let calls = participants.keys().map(|server| self.cluster.call(server, "/_internal/transaction", &message, FINISH_TIMEOUT));
         let outcomes: Vec<Result<Value>> = join_all(calls).await;
         match outcomes.into_iter().find_map(Result::err) {
             // An abort needs no answer: participants abort by themselves when they hear nothing.
             Some(fault) if commit => Err(fault),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_begins_its_part_until_it_has_answered() {
+        let transactions = ClusterTransactions::default();
+        let id = TransactionId(4);
+        transactions.add(id, "d", TransactionOptions::default());
+        let note = || transactions.note_participant(id, Some("A".into()));
+        // Two requests may be under way at once: either may be the first to arrive.
+        assert!(note().unwrap() && note().unwrap());
+        transactions.confirm_participant(id, "A");
+        assert!(!note().unwrap());
+        transactions.finish(id, TransactionStatus::Committed).unwrap();
+        assert_eq!(note().unwrap_err().code(), code::TRANSACTION_NOT_FOUND);
+        assert_eq!(transactions.status("d", id).unwrap(), TransactionStatus::Committed);
     }
 }
