@@ -118,6 +118,9 @@ impl Api {
         if !identity.opens(&request.path) || identity.database(&target.database) == Access::None && !routes::is_own_account(&target.parts) {
             return Err(self.refuse(request, Refusal::NotAuthorized));
         }
+        if authenticator.is_on() && identity.superuser {
+            self.state.measures.superuser.increment();
+        }
         Ok(identity)
     }
 
@@ -212,13 +215,15 @@ impl Handler for Api {
         let began = rt::clock::monotonic();
         self.state.measures.begin(&request.method, request.body.len());
         let counted = Counted { state: &self.state, began };
-        let headers = request.headers.clone();
+        let sent = |name: HeaderName| request.headers.get(name).cloned();
+        let (origin, asked) = (sent(header::ORIGIN), sent(header::ACCESS_CONTROL_REQUEST_HEADERS));
+        let accepted = sent(header::ACCEPT_ENCODING);
         let mut response = self.answer(request).await;
         add_standard_headers(&mut response);
-        if let Some(origin) = headers.get(header::ORIGIN) {
-            self.add_cors(&mut response, origin, headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS));
+        if let Some(origin) = &origin {
+            self.add_cors(&mut response, origin, asked.as_ref());
         }
-        encoding::compress(&mut response, &headers, self.state.options.compress_bytes_min);
+        encoding::compress(&mut response, accepted.as_ref(), self.state.options.compress_bytes_min);
         counted.end(response.body.len());
         response
     }

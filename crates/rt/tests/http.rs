@@ -5,6 +5,7 @@ use rt::endpoint::Endpoint;
 use rt::http::{Bytes, Client, ClientOptions, Handler, HeaderMap, Method, Request, Response, SendError, ServerOptions, bind, serve};
 use rt::shutdown::Shutdown;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -18,6 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 struct Echo {
     entered: Notify,
     go_on: Notify,
+    waited: AtomicBool,
 }
 
 #[async_trait]
@@ -28,6 +30,7 @@ impl Handler for Echo {
             "/wait" => {
                 self.entered.notify_one();
                 self.go_on.notified().await;
+                self.waited.store(true, Ordering::SeqCst);
             }
             _ => {}
         }
@@ -152,6 +155,20 @@ async fn a_request_that_outlives_the_grace_period_is_cut_and_its_outcome_unknown
     running.task.await.unwrap();
     let outcome = waiting.await.unwrap();
     assert!(matches!(outcome, Err(SendError::Unknown(_))), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_write_is_finished_although_the_client_has_gone() {
+    let running = start(ServerOptions::default()).await;
+    let client = Client::new(ClientOptions::default());
+    let timeout = Duration::from_millis(20);
+    let outcome = client.send(&running.endpoint, Method::POST, "/wait", HeaderMap::new(), Bytes::new(), timeout).await;
+    assert_eq!(outcome.unwrap_err(), SendError::Timeout);
+    running.echo.entered.notified().await;
+    running.shutdown.trigger();
+    running.echo.go_on.notify_one();
+    running.task.await.unwrap();
+    assert!(running.echo.waited.load(Ordering::SeqCst));
 }
 
 #[tokio::test]

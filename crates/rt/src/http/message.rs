@@ -138,8 +138,8 @@ impl Response {
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     ///
-    /// Cancel safety: the future is dropped if the client goes away; work that must be finished
-    /// belongs into a task of its own.
+    /// Cancel safety: the future of a `GET`, `HEAD` or `OPTIONS` request is dropped if the client
+    /// goes away; those of other methods run to their end.
     async fn handle(&self, request: Request) -> Response;
 }
 

@@ -5,7 +5,7 @@
 //! bounded, and a panic in a handler becomes a 500 for that one request.
 
 use super::stream::Stream;
-use super::{Bytes, Handler, HeaderValue, Request, Response, StatusCode, header, message};
+use super::{Bytes, Handler, HeaderValue, Method, Request, Response, StatusCode, header, message};
 use crate::endpoint::Endpoint;
 use crate::shutdown::Shutdown;
 use base::{Error, code};
@@ -135,7 +135,8 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until the signal is given, then lets running requests finish within the grace period.
 pub async fn serve(listener: Listener, handler: Arc<dyn Handler>, options: ServerOptions, shutdown: Shutdown) {
     let permits = Arc::new(Semaphore::new(options.connections_max));
-    let cx = Arc::new(Server { handler, options, shutdown: shutdown.clone() });
+    let writes = TaskTracker::new();
+    let cx = Arc::new(Server { handler, options, shutdown: shutdown.clone(), writes: writes.clone() });
     let connections = TaskTracker::new();
     // Ends the connections that outlive the grace period.
     let abort = Shutdown::new();
@@ -165,7 +166,12 @@ pub async fn serve(listener: Listener, handler: Arc<dyn Handler>, options: Serve
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(cx.options.grace, connections.wait()).await.is_err() {
+    writes.close();
+    let finished = async {
+        connections.wait().await;
+        writes.wait().await;
+    };
+    if tokio::time::timeout(cx.options.grace, finished).await.is_err() {
         abort.trigger();
         connections.wait().await;
     }
@@ -186,6 +192,7 @@ struct Server {
     handler: Arc<dyn Handler>,
     options: ServerOptions,
     shutdown: Shutdown,
+    writes: TaskTracker,
 }
 
 impl Server {
@@ -266,8 +273,19 @@ impl Server {
         let query = head.uri.query().map(message::parse_query).unwrap_or_default();
         let path = head.uri.path().to_owned();
         let request = Request { method: head.method, path, query, headers: head.headers, body, peer };
-        let answered = AssertUnwindSafe(self.handler.handle(request)).catch_unwind().await;
-        outgoing(answered.unwrap_or_else(|_| Response::error(&Error::from(code::INTERNAL))))
+        outgoing(self.handle(request).await.unwrap_or_else(|| Response::error(&Error::from(code::INTERNAL))))
+    }
+
+    /// The handler's answer; `None` if it panicked.
+    ///
+    /// Cancel safety: reads end when the client goes away. Whatever may write is finished, so that
+    /// a broken connection never leaves half a change behind.
+    async fn handle(&self, request: Request) -> Option<Response> {
+        if matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+            return AssertUnwindSafe(self.handler.handle(request)).catch_unwind().await.ok();
+        }
+        let handler = Arc::clone(&self.handler);
+        self.writes.spawn(async move { handler.handle(request).await }).await.ok()
     }
 
     async fn read_body(&self, body: Incoming) -> Result<Bytes, Response> {
