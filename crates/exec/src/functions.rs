@@ -25,6 +25,7 @@ mod net;
 mod numbers;
 mod objects;
 mod patterns;
+mod search;
 mod sets;
 pub mod statistics;
 mod strings;
@@ -81,6 +82,7 @@ static FAMILIES: &[&[Function]] = &[
     numbers::FUNCTIONS,
     objects::FUNCTIONS,
     patterns::FUNCTIONS,
+    search::FUNCTIONS,
     sets::FUNCTIONS,
     statistics::FUNCTIONS,
     strings::FUNCTIONS,
@@ -94,8 +96,13 @@ static FAMILIES: &[&[Function]] = &[
 #[must_use]
 pub fn lookup(name: &str) -> Option<&'static Function> {
     static TABLE: OnceLock<HashMap<&'static str, &'static Function>> = OnceLock::new();
-    let table = TABLE.get_or_init(|| FAMILIES.iter().copied().flatten().map(|function| (function.name, function)).collect());
+    let table = TABLE.get_or_init(|| all().map(|function| (function.name, function)).collect());
     table.get(name).copied()
+}
+
+/// All functions.
+pub fn all() -> impl Iterator<Item = &'static Function> {
+    FAMILIES.iter().copied().flatten()
 }
 
 /// Calls a function by its upper-case name.

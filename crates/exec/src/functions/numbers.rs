@@ -59,7 +59,13 @@ fn range(args: &[Value], cx: &mut FunctionContext) -> Result<Value> {
     let mut builder = Builder::new();
     builder.open_array();
     let mut member = start;
-    while if step > 0.0 { member <= stop } else { member >= stop } {
+    // Counting ends also where a step is too small to change a large number.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and RANGE_MAX")]
+    for _ in 0..=count as usize {
+        let is_beyond = if step > 0.0 { member > stop } else { member < stop };
+        if is_beyond {
+            break;
+        }
         builder.double(member);
         member += step;
     }
