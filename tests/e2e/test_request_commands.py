@@ -93,7 +93,9 @@ def shell(tmp_path):
 def test_the_requests_commands_as_they_stand(shell, tmp_path):
     type_all(shell)
 
-    listing = subprocess.run("ps auxw | fgrep arangod", shell=True, capture_output=True, text=True, check=True).stdout
+    # Wide enough for the last option of each line, as on a wide terminal.
+    wide = {**os.environ, "COLUMNS": "2000"}
+    listing = subprocess.run("ps auxw | fgrep arangod", shell=True, capture_output=True, text=True, check=True, env=wide).stdout
     for directory in ("agency1", "agency2", "agency3", "primary1", "primary2", "coordinator", "secondary1", "secondary2"):
         assert any(directory in line and "arangod --server" in line for line in listing.splitlines()), f"{directory} is not listed:\n{listing}"
 

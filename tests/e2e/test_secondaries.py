@@ -22,7 +22,14 @@ def shards_on(cluster, primary_id):
 
 def documents(server, database, shard):
     """All documents of a shard with key and revision, read from this very server."""
-    answer = post(server, f"/_db/{database}/_api/cursor", {"query": f"FOR d IN `{shard}` SORT d._key RETURN d", "batchSize": 100000}, headers=DIRTY)
+    query = {"query": f"FOR d IN `{shard}` SORT d._key RETURN d", "batchSize": 100000}
+
+    def ask():
+        answer = post(server, f"/_db/{database}/_api/cursor", query, headers=DIRTY)
+        # A server that has just been started answers 503 until it knows its role.
+        return [answer] if answer.status_code != 503 else None
+
+    (answer,) = wait_until(ask, f"{server.name} answers")
     assert answer.status_code == 201, f"{server.name} {shard}: {answer.status_code} {answer.text[:300]}"
     assert not answer.json()["hasMore"]
     return answer.json()["result"]

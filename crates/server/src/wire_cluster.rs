@@ -48,6 +48,9 @@ pub async fn start(launch: &Launch) -> Result<Service, String> {
         let _on_control = launch.control.enter();
         AgencyCache::start(agency.clone(), launch.shutdown.clone())
     };
+    // Whoever answers before it knows the Plan would deny that anything exists.
+    let knows_plan = |tree: &agency::Snapshot| tree.get("Plan/Version").is_some();
+    while cache.wait_for(AGENCY_RETRY, knows_plan).await.is_none() {}
     let cluster = Cluster::new(member.identity.clone(), agency, cache, http, token);
     match member.kind {
         MemberKind::Coordinator => start_coordinator(launch, cluster, secrets).await,
