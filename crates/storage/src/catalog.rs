@@ -16,6 +16,7 @@ use base::{Error, Result, code, names};
 use database::catalog::{Collection, CollectionType, Database, Index};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -116,8 +117,8 @@ impl Storage {
             // Locks of collections always come before the mutex. A collection that was created in
             // between is locked in another round.
             for collection in self.collections(name)? {
-                if !locked.contains_key(&collection.object_id()) {
-                    locked.insert(collection.object_id(), self.lock_definition(&collection)?);
+                if let Entry::Vacant(place) = locked.entry(collection.object_id()) {
+                    place.insert(self.lock_definition(&collection)?);
                 }
             }
             let _guard = self.definitions.lock();

@@ -23,6 +23,8 @@ pub(crate) struct LocalIndex {
     pub(crate) object_id: u64,
     pub(crate) definition: Index,
     pub(crate) kind: IndexKind,
+    /// Older snapshots do not hold all its entries.
+    pub(crate) ready_tick: u64,
 }
 
 pub(crate) enum IndexKind {
@@ -66,7 +68,7 @@ impl LocalIndex {
             "ttl" => ttl(&definition)?,
             other => return Err(Error::bad_parameter(format!("invalid index type '{other}'"))),
         };
-        Ok(Self { object_id, definition, kind })
+        Ok(Self { object_id, definition, kind, ready_tick: 0 })
     }
 
     /// Family of its entries; `None` if it has none of its own.

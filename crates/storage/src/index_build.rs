@@ -125,7 +125,8 @@ impl Storage {
         let shape = collection.shape();
         let mut definition = index.definition.clone();
         definition.is_building = false;
-        let finished = Arc::new(LocalIndex::new(index.object_id, definition)?);
+        let finished = LocalIndex { ready_tick: self.latest_tick(), ..LocalIndex::new(index.object_id, definition)? };
+        let finished = Arc::new(finished);
         let replace = |other: &Arc<LocalIndex>| if other.object_id == index.object_id { finished.clone() } else { other.clone() };
         let indexes = shape.indexes.iter().map(replace).collect();
         self.store_shape(collection, shape.with_indexes(indexes))

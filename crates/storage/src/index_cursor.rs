@@ -82,6 +82,9 @@ impl Transaction {
         if index.definition.is_building {
             return Err(Error::from(code::ARANGO_INDEX_NOT_FOUND));
         }
+        if view.snapshot.tick() < index.ready_tick {
+            return Err(Error::with_detail(code::ARANGO_INDEX_NOT_FOUND, "the index was created after the transaction began"));
+        }
         let order = Order::reverse_if(reverse);
         let position = match &index.kind {
             IndexKind::Primary => Position::Key(primary_key(&shape, range)?),

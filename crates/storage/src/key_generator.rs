@@ -40,10 +40,12 @@ pub(crate) fn generate(options: &KeyOptions, counter: &Counter, numbers: &Number
 /// Notes a key that a client chose or another server generated, so that no smaller one is generated.
 pub(crate) fn note(options: &KeyOptions, counter: &Counter, key: &str) {
     let numeric = matches!(options.generator.as_str(), "autoincrement" | "traditional");
-    if numeric && key.len() < 20 && key.bytes().all(|byte| byte.is_ascii_digit()) {
-        if let Ok(number) = key.parse() {
-            counter.last_key().fetch_max(number, Ordering::AcqRel);
-        }
+    if numeric
+        && key.len() < 20
+        && key.bytes().all(|byte| byte.is_ascii_digit())
+        && let Ok(number) = key.parse()
+    {
+        counter.last_key().fetch_max(number, Ordering::AcqRel);
     }
 }
 

@@ -1,5 +1,4 @@
-//! Layout of the keys of all families (see `docs/formats.md`). Numbers are big-endian, so that
-//! bytes sort like numbers.
+//! Layout of the keys of all families. Numbers are big-endian, so that bytes sort like numbers.
 //!
 //! | family | key | value |
 //! |---|---|---|

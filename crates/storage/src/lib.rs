@@ -26,7 +26,6 @@ pub mod memory;
 mod physical;
 mod replication;
 mod shard_sync;
-#[allow(clippy::module_inception, reason = "the type Storage has its own file, named like it")]
 mod storage;
 mod transaction;
 mod write_set;

@@ -299,10 +299,10 @@ impl Transaction {
         let mut changes = Vec::new();
         for index in &shape.indexes {
             let Some(family) = index.family() else { continue };
-            if let (Some(old), Some(new)) = (old, new) {
-                if index.is_unchanged(old, new) {
-                    continue;
-                }
+            if let (Some(old), Some(new)) = (old, new)
+                && index.is_unchanged(old, new)
+            {
+                continue;
             }
             let mut old = old.map_or(Ok(Vec::new()), |old| index.entries(old, key))?;
             old.sort_unstable();

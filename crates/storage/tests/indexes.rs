@@ -140,6 +140,18 @@ fn indexes_are_created_while_writers_run() {
 }
 
 #[test]
+fn a_transaction_does_not_use_an_index_that_is_younger() {
+    let storage = store();
+    let c = collection(&storage, "c");
+    insert(&storage, &c, r#"{"_key":"k","n":1}"#).unwrap();
+    let old = begin(&storage);
+    let (index, _) = storage.create_index(DB, "c", index("persistent", &["n"], false)).unwrap();
+    let refused = old.index_scan(&c, &index.id, &equal(1i64), false, IndexRead::Documents).err().unwrap();
+    assert_eq!(refused.code(), code::ARANGO_INDEX_NOT_FOUND);
+    assert_eq!(found(&begin(&storage), &c, &index.id, &equal(1i64)), ["k"]);
+}
+
+#[test]
 fn covering_reads_need_no_document() {
     let storage = store();
     let c = collection(&storage, "c");
