@@ -341,3 +341,87 @@ fn find<'a>(
 fn is_visible(entry: &Entry, database: Option<&str>, user: Option<&str>) -> bool {
     database.is_none_or(|database| database == entry.database) && user.is_none_or(|user| user == entry.user)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+    use storage::{MemoryEngine, Storage, StorageOptions};
+
+    const ID: TransactionId = TransactionId(7);
+
+    fn open(write: &[&str]) -> Open {
+        let storage = Storage::open(Arc::new(MemoryEngine::new()), StorageOptions::new(|| 1, || 7)).unwrap();
+        let begun = storage.begin(storage::TransactionOptions::snapshot(Instant::now())).unwrap();
+        let options = TransactionOptions { write: write.iter().map(|&name| name.to_owned()).collect(), ..TransactionOptions::default() };
+        Open::new(begun, &options)
+    }
+
+    fn transactions(limits: StreamLimits) -> Transactions {
+        let all = Transactions::new(limits);
+        all.insert(ID, "d", "ann", open(&["c"])).unwrap();
+        all
+    }
+
+    fn number<T>(outcome: Result<T>) -> Option<u32> {
+        outcome.err().map(|fault| fault.code().0)
+    }
+
+    #[tokio::test]
+    async fn only_declared_collections_of_ones_own_transaction() {
+        let all = transactions(StreamLimits::default());
+        assert_eq!(number(all.enter("d", Some("bob"), ID).await), Some(1655));
+        assert_eq!(number(all.enter("other", None, ID).await), Some(1655));
+        let in_use = all.enter("d", Some("ann"), ID).await.unwrap();
+        let open = in_use.as_ref().unwrap();
+        assert_eq!(number(open.check("c", Declared::Write)), None);
+        assert_eq!(number(open.check("c", Declared::Read)), None);
+        assert_eq!(number(open.check("x", Declared::Read)), Some(1652));
+        assert_eq!(all.list("d", Some("ann")).len(), 1);
+        assert!(all.list("d", Some("bob")).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_second_request_waits_only_so_long() {
+        let all = transactions(StreamLimits { lock_timeout: Duration::from_millis(1), ..StreamLimits::default() });
+        let in_use = all.enter("d", None, ID).await.unwrap();
+        assert_eq!(number(all.enter("d", None, ID).await), Some(28));
+        assert_eq!(number(all.end(None, None, ID, TransactionStatus::Committed).await), Some(28));
+        drop(in_use);
+        assert!(all.enter("d", None, ID).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_end_is_remembered() {
+        let all = transactions(StreamLimits::default());
+        assert!(all.end(Some("d"), None, ID, TransactionStatus::Committed).await.unwrap().is_some());
+        assert!(all.end(Some("d"), None, ID, TransactionStatus::Committed).await.unwrap().is_none());
+        assert_eq!(number(all.end(Some("d"), None, ID, TransactionStatus::Aborted).await), Some(1653));
+        assert_eq!(all.status("d", None, ID), Ok(TransactionStatus::Committed));
+        assert_eq!(number(all.enter("d", None, ID).await), Some(1653));
+        assert!(all.list("d", None).is_empty());
+    }
+
+    #[tokio::test]
+    async fn idle_ones_are_aborted_unless_in_use() {
+        let all = transactions(StreamLimits::default());
+        let later = rt::clock::monotonic() + Duration::from_secs(61);
+        let in_use = all.enter("d", None, ID).await.unwrap();
+        assert!(all.sweep(later).is_empty());
+        drop(in_use);
+        assert_eq!(all.sweep(later).len(), 1);
+        assert_eq!(number(all.enter("d", None, ID).await), Some(1654));
+        assert!(all.sweep(later + Duration::from_secs(3600)).is_empty());
+        assert_eq!(number(all.status("d", None, ID)), Some(1655));
+    }
+
+    #[tokio::test]
+    async fn those_that_use_a_collection_can_be_aborted() {
+        let all = transactions(StreamLimits::default());
+        all.insert(TransactionId(8), "d", "ann", open(&["other"])).unwrap();
+        assert_eq!(all.abort_using("c").await.len(), 1);
+        assert_eq!(number(all.enter("d", None, ID).await), Some(1654));
+        assert!(all.enter("d", None, TransactionId(8)).await.is_ok());
+        assert_eq!(all.drop_database("d").len(), 1);
+    }
+}
