@@ -5,7 +5,8 @@ fn main() {
     println!("cargo::rerun-if-changed=data/errors.tsv");
     let table = std::fs::read_to_string("data/errors.tsv").expect("errors.tsv is part of the source");
     let mut constants = String::new();
-    let mut rows = String::from("/// Every code with its name, HTTP status and default text, sorted by number.\npub const TABLE: &[Row] = &[\n");
+    let mut rows =
+        String::from("/// Every code with its name, HTTP status and default text, sorted by number.\npub const TABLE: &[Row] = &[\n");
     for line in table.lines() {
         let mut columns = line.split('\t');
         let (number, name, status, text) = (

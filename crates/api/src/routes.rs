@@ -53,10 +53,8 @@ pub fn is_open(method: &Method, parts: &[String]) -> bool {
 /// Paths a user without access to the database may use, because they concern the own account or
 /// check rights of their own.
 pub fn is_own_account(parts: &[String]) -> bool {
-    match parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["_api", "user" | "version", ..] | ["_api", "database", "user"] | ["_open", ..] => true,
-        _ => false,
-    }
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    matches!(parts.as_slice(), ["_api", "user" | "version", ..] | ["_api", "database", "user"] | ["_open", ..])
 }
 
 /// Answers a call.

@@ -29,9 +29,7 @@ fn traditional(name: &str, bytes_max: usize, may_start_with_underscore: bool) ->
 /// A document key: 1 to 254 bytes of letters, digits and `_-:.@()+,=;$!*'%`.
 #[must_use]
 pub fn is_document_key(key: &str) -> bool {
-    !key.is_empty()
-        && key.len() <= KEY_BYTES_MAX
-        && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-:.@()+,=;$!*'%".contains(&b))
+    !key.is_empty() && key.len() <= KEY_BYTES_MAX && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-:.@()+,=;$!*'%".contains(&b))
 }
 
 /// Splits `collection/key`; `None` unless both parts are there and legal.

@@ -298,7 +298,8 @@ mod tests {
 
     #[test]
     fn a_collection_round_trips_through_json_with_defaults() {
-        let given = serde_json::json!({"id": "7", "name": "c", "type": 3, "replicationFactor": "satellite", "smartGraphAttribute": "region"});
+        let given =
+            serde_json::json!({"id": "7", "name": "c", "type": 3, "replicationFactor": "satellite", "smartGraphAttribute": "region"});
         let collection: Collection = serde_json::from_value(given).unwrap();
         assert_eq!(collection.kind, CollectionType::Edge);
         assert_eq!((collection.replication_factor, collection.number_of_shards), (0, 1));

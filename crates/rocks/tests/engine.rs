@@ -154,7 +154,7 @@ fn insert(storage: &Arc<Storage>, number: u64) -> String {
     let documents = vec![Value::object([("n", Value::uint(number))])];
     let request = DocumentRequest { operation: Operation::Insert, documents, options: DocumentOptions::default() };
     let outcome = transaction.documents(&collection, request).unwrap().items.pop().unwrap().unwrap();
-    transaction.commit(number % 8 == 0).unwrap();
+    transaction.commit(number.is_multiple_of(8)).unwrap();
     outcome.key
 }
 

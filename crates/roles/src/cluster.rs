@@ -55,13 +55,7 @@ pub struct Cluster {
 impl Cluster {
     /// Puts the handle together; the cache must be running.
     #[must_use]
-    pub fn new(
-        identity: Identity,
-        agency: AgencyClient,
-        cache: Arc<AgencyCache>,
-        http: rt::http::Client,
-        token: TokenSource,
-    ) -> Arc<Self> {
+    pub fn new(identity: Identity, agency: AgencyClient, cache: Arc<AgencyCache>, http: rt::http::Client, token: TokenSource) -> Arc<Self> {
         Arc::new(Self { identity, agency, cache, http, token, plan: RwLock::default() })
     }
 

@@ -117,8 +117,11 @@ impl DbServer {
     pub async fn run(self: Arc<Self>, shutdown: Shutdown) {
         let streams = tokio::spawn(snippets::sweep(Arc::clone(&self), shutdown.clone()));
         let sweeps = tokio::spawn(Arc::clone(&self.single).sweep_until(shutdown.clone()));
+        let shards = Arc::clone(&self.shards);
+        let may_expire = Arc::new(move |_: &str, collection: &storage::LocalCollection| shards.led(&collection.name()).is_ok());
+        let expiry = tokio::spawn(Arc::clone(&self.single).expire_until(may_expire, shutdown.clone()));
         maintenance::run(Arc::clone(&self), shutdown).await;
-        let _ = tokio::join!(streams, sweeps);
+        let _ = tokio::join!(streams, sweeps, expiry);
     }
 
     /// Runs storage work that may block.

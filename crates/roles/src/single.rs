@@ -7,7 +7,7 @@ mod catalog;
 mod graphs;
 pub(crate) mod queries;
 
-use crate::local::expiry::{self, ExpiryOptions};
+use crate::local::expiry::{self, ExpiryOptions, MayExpire};
 use crate::local::workers::Workers;
 use crate::local::{CommitHook, Local, LocalOptions};
 use crate::query::{Queries, QueryOptions};
@@ -113,9 +113,14 @@ impl Single {
     /// Forgets idle cursors and transactions, and removes expired documents, until shutdown.
     pub async fn run(self: Arc<Self>, shutdown: Shutdown) {
         let expiry =
-            tokio::spawn(expiry::run(Arc::clone(&self.local), self.options.expiry.clone(), Arc::new(|_, _| true), shutdown.clone()));
+            tokio::spawn(Arc::clone(&self).expire_until(Arc::new(|_, _| true), shutdown.clone()));
         self.sweep_until(shutdown).await;
         let _ = expiry.await;
+    }
+
+    /// Removes expired documents of the collections that `may_expire` names, until shutdown.
+    pub async fn expire_until(self: Arc<Self>, may_expire: MayExpire, shutdown: Shutdown) {
+        expiry::run(Arc::clone(&self.local), self.options.expiry.clone(), may_expire, shutdown).await;
     }
 
     /// Forgets idle cursors and transactions until shutdown.

@@ -106,11 +106,7 @@ impl ShardRequest {
             shard: text(message, "s")?.to_owned(),
             transaction: number(message, "t").map(TransactionId),
             begins: has(BEGINS),
-            request: DocumentRequest {
-                operation: operation(number(message, "o").ok_or_else(|| malformed("o"))?)?,
-                documents,
-                options,
-            },
+            request: DocumentRequest { operation: operation(number(message, "o").ok_or_else(|| malformed("o"))?)?, documents, options },
         })
     }
 }

@@ -39,7 +39,7 @@ pub fn determine(options: &Options) -> Result<Role, String> {
 
 fn check_agent(options: &Options) -> Result<(), String> {
     let size = options.number("agency.size");
-    if size % 2 == 0 {
+    if size.is_multiple_of(2) {
         return Err(format!("'{size}' is no value for '--agency.size': the number of agents must be odd"));
     }
     let address = options.text("agency.my-address");
@@ -74,7 +74,8 @@ mod tests {
         let agency = "--cluster.agency-endpoint tcp://127.0.0.1:5001";
         let me = "--cluster.my-address tcp://127.0.0.1:8529";
         assert_eq!(role("data"), Ok(Role::Single));
-        let agent = "--agency.activate true --agency.size 3 --agency.my-address=tcp://127.0.0.1:5001 --agency.endpoint tcp://127.0.0.1:5001";
+        let agent =
+            "--agency.activate true --agency.size 3 --agency.my-address=tcp://127.0.0.1:5001 --agency.endpoint tcp://127.0.0.1:5001";
         assert_eq!(role(agent), Ok(Role::Agent));
         assert_eq!(role("--agency.activate --agency.size 1 data"), Ok(Role::Agent));
         assert_eq!(role(&format!("--cluster.my-role PRIMARY {me} {agency}")), Ok(Role::DbServer));

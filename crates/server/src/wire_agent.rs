@@ -24,7 +24,10 @@ pub async fn start(launch: &Launch) -> Result<Service, String> {
     let secrets = authentication::secrets(options)?;
     let is_on = authentication::is_on(options);
     if is_on && !authentication::has_secret(options) {
-        return Err("an agency with authentication needs the same --server.jwt-secret-keyfile on every server (or --server.authentication false)".into());
+        return Err(
+            "an agency with authentication needs the same --server.jwt-secret-keyfile on every server (or --server.authentication false)"
+                .into(),
+        );
     }
     let mut agent_options = agent_options(launch)?;
     if is_on {

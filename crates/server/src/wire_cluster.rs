@@ -21,12 +21,12 @@ use roles::coordinator::{Coordinator, CoordinatorOptions};
 use roles::dbserver::serve::{PREFIX, PeerRoutes};
 use roles::dbserver::{DbServer, DbServerOptions};
 use roles::direct::Direct;
+use roles::heartbeat;
 use roles::local::workers::Workers;
 use roles::query::Queries;
 use roles::registration::{AGENCY_RETRY, Candidate, Member, MemberKind, register, role_by_plan};
 use roles::secondary::{Secondary, leave_secondary_role};
 use roles::single::{Single, SingleOptions};
-use roles::heartbeat;
 use rt::endpoint::Endpoint;
 use rt::http::{Client, ClientOptions, Handler, Request, Response};
 use rt::shutdown::Shutdown;
@@ -65,7 +65,10 @@ fn parse_endpoints(launch: &Launch, option: &str) -> Result<Vec<Endpoint>, Strin
 /// Servers know one another by a secret that all of them were given.
 fn shared_secrets(launch: &Launch) -> Result<Secrets, String> {
     if authentication::is_on(&launch.options) && !authentication::has_secret(&launch.options) {
-        return Err("a cluster with authentication needs the same --server.jwt-secret-keyfile on every server (or --server.authentication false)".into());
+        return Err(
+            "a cluster with authentication needs the same --server.jwt-secret-keyfile on every server (or --server.authentication false)"
+                .into(),
+        );
     }
     authentication::secrets(&launch.options)
 }
@@ -211,6 +214,7 @@ fn db_server_options(launch: &Launch) -> DbServerOptions {
             queue: queue_size(launch),
             local: store::local_options(options),
             query: store::query_options(options),
+            expiry: store::expiry_options(options),
             read_only_queries: true,
             ..SingleOptions::default()
         },
@@ -242,7 +246,8 @@ impl Holder {
     }
 
     async fn start_role(&self, kind: MemberKind, slot: &Slot, stop: &Shutdown) -> Vec<tokio::task::JoinHandle<()>> {
-        let (backend, peers, tasks) = if kind == MemberKind::Secondary { self.start_secondary(stop) } else { self.start_primary(stop).await };
+        let (backend, peers, tasks) =
+            if kind == MemberKind::Secondary { self.start_secondary(stop) } else { self.start_primary(stop).await };
         let mut api = Api::new(backend, self.api_options.clone(), Arc::clone(&self.authenticator));
         if let Some(peers) = peers {
             api = api.mount(PREFIX, Guard::Superuser, Arc::new(peers));

@@ -116,7 +116,9 @@ async fn grant(call: &Call, database: &str, mut users: Vec<GivenUser>) -> Result
             Err(error) if error.code() == code::USER_NOT_FOUND => {
                 let mut user = User::new(&given.name, &given.password)?;
                 user.set_active(given.active);
-                given.extra.map(|extra| user.set_extra(extra));
+                if let Some(extra) = given.extra {
+                    user.set_extra(extra);
+                }
                 allow(&mut user, database);
                 accounts::create(backend, &user).await?;
             }

@@ -68,7 +68,7 @@ fn one_of(cursor: &mut dyn Documents, run: &mut Run) -> Result<Option<Value>> {
         run.check()?;
         for document in batch.drain(..) {
             seen += 1;
-            if run.functions.random_u64() % seen == 0 {
+            if run.functions.random_u64().is_multiple_of(seen) {
                 chosen = Some(document);
             }
         }

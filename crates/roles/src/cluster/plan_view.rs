@@ -75,8 +75,7 @@ impl PlanView {
         let Some(home) = self.databases.get_mut(database) else { return };
         let shards: Vec<String> = collection.shard_names().into_iter().map(str::to_owned).collect();
         let is_building = entry["isBuilding"].as_bool().unwrap_or(false);
-        let planned =
-            Arc::new(PlannedCollection { database: database.to_owned(), collection, shards, is_building, raw: entry.clone() });
+        let planned = Arc::new(PlannedCollection { database: database.to_owned(), collection, shards, is_building, raw: entry.clone() });
         for shard in &planned.shards {
             self.by_shard.insert(shard.clone(), Arc::clone(&planned));
         }

@@ -71,7 +71,11 @@ impl Coordinator {
     }
 
     async fn set_number_of_servers(&self, wish: &Json) -> Result<Json> {
-        let bad = || Error::bad_parameter("object with the numbers numberOfCoordinators and numberOfDBServers and/or the array cleanedServers expected");
+        let bad = || {
+            Error::bad_parameter(
+                "object with the numbers numberOfCoordinators and numberOfDBServers and/or the array cleanedServers expected",
+            )
+        };
         let mut transaction = Transaction::new();
         let wish = wish.as_object().filter(|wish| !wish.is_empty()).ok_or_else(bad)?;
         for (name, path) in [("numberOfDBServers", "Target/NumberOfDBServers"), ("numberOfCoordinators", "Target/NumberOfCoordinators")] {
@@ -123,7 +127,7 @@ impl Coordinator {
         }
         self.add_job(json!({"type": "moveShard", "database": database, "collection": planned.collection.id, "shard": shard,
             "fromServer": from, "toServer": to, "isLeader": at == 0, "remainsFollower": false}))
-        .await
+            .await
     }
 
     fn query_job(&self, id: &str) -> Result<Json> {
@@ -184,9 +188,17 @@ impl Coordinator {
             return Err(Error::new(code::HTTP_PRECONDITION_FAILED, text));
         }
         let mut transaction = Transaction::new().increment("Plan/Version").increment("Current/Version");
-        for part in ["Plan/DBServers", "Plan/Coordinators", "Current/DBServers", "Current/Coordinators", "Current/ServersRegistered",
-            "Current/ServersKnown", "Supervision/Health", "Target/FailedServers", "Target/MapUniqueToShortID"]
-        {
+        for part in [
+            "Plan/DBServers",
+            "Plan/Coordinators",
+            "Current/DBServers",
+            "Current/Coordinators",
+            "Current/ServersRegistered",
+            "Current/ServersKnown",
+            "Supervision/Health",
+            "Target/FailedServers",
+            "Target/MapUniqueToShortID",
+        ] {
             transaction = transaction.delete(&format!("{part}/{id}"));
         }
         self.cluster.agency.write(transaction.erase("Target/CleanedServers", json!(id))).await?;

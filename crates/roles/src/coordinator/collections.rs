@@ -147,8 +147,9 @@ impl Coordinator {
         self.wait_until(code::CLUSTER_COULD_NOT_DROP_COLLECTION, || {
             let tree = self.cluster.tree();
             let left = tree.get(&format!("Current/Collections/{database}/{id}")).cloned().unwrap_or_default();
-            let held = crate::cluster::plan_view::members(&left)
-                .any(|(_, entry)| entry["servers"].get(0).and_then(Json::as_str).is_some_and(|leader| live.iter().any(|server| server == leader)));
+            let held = crate::cluster::plan_view::members(&left).any(|(_, entry)| {
+                entry["servers"].get(0).and_then(Json::as_str).is_some_and(|leader| live.iter().any(|server| server == leader))
+            });
             Ok((!held).then_some(()))
         })
         .await?;
@@ -160,9 +161,8 @@ impl Coordinator {
     /// Changes attributes of a planned collection.
     pub(super) async fn change_planned(&self, planned: &PlannedCollection, changes: &[(&str, Json)]) -> Result<()> {
         let path = format!("Plan/Collections/{}/{}", planned.database, planned.collection.id);
-        let transaction = changes
-            .iter()
-            .fold(Transaction::new().increment("Plan/Version").require_present(&path), |transaction, (name, value)| {
+        let transaction =
+            changes.iter().fold(Transaction::new().increment("Plan/Version").require_present(&path), |transaction, (name, value)| {
                 transaction.set(&format!("{path}/{name}"), value.clone())
             });
         self.commit_and_see(transaction, code::ARANGO_DATA_SOURCE_NOT_FOUND).await

@@ -26,7 +26,8 @@ impl Coordinator {
         let is_this = |known: &Json| known["id"] == finished["id"];
         match built {
             Ok(()) => {
-                let show = |list: &mut Vec<Json>| list.iter_mut().filter(|known| is_this(known)).for_each(|known| *known = finished.clone());
+                let show =
+                    |list: &mut Vec<Json>| list.iter_mut().filter(|known| is_this(known)).for_each(|known| *known = finished.clone());
                 self.change_indexes(planned, show).await?;
                 Ok(index)
             }
@@ -44,7 +45,9 @@ impl Coordinator {
             let current = tree.get(&path).cloned().unwrap_or_default();
             let mut ready = 0;
             for (_, shard) in members(&current) {
-                let Some(entry) = shard["indexes"].as_array().and_then(|list| list.iter().find(|index| index["id"] == id)) else { continue };
+                let Some(entry) = shard["indexes"].as_array().and_then(|list| list.iter().find(|index| index["id"] == id)) else {
+                    continue;
+                };
                 if entry["error"].as_bool() == Some(true) {
                     return Err(index_error(entry));
                 }
@@ -62,7 +65,8 @@ impl Coordinator {
         self.wait_until(code::CLUSTER_TIMEOUT, || {
             let tree = self.cluster.tree();
             let current = tree.get(&path).cloned().unwrap_or_default();
-            let left = members(&current).any(|(_, shard)| shard["indexes"].as_array().is_some_and(|list| list.iter().any(|index| index["id"] == id)));
+            let left = members(&current)
+                .any(|(_, shard)| shard["indexes"].as_array().is_some_and(|list| list.iter().any(|index| index["id"] == id)));
             Ok((!left).then_some(()))
         })
         .await

@@ -202,9 +202,10 @@ impl ClusterSource {
         };
         let leaders = shards.iter().map(|shard| self.coordinator.leader_of(shard)).collect::<Result<Vec<_>>>()?;
         let answers = self.ask_shards(&planned, shards, "/_internal/query/open", &message).await?;
-        let streams = answers.into_iter().zip(leaders).map(|(first, leader)| {
-            Ok(Box::new(ShardRows::new(Arc::clone(self), leader.unwrap_or_default(), &first)?) as Box<dyn Rows>)
-        });
+        let streams = answers
+            .into_iter()
+            .zip(leaders)
+            .map(|(first, leader)| Ok(Box::new(ShardRows::new(Arc::clone(self), leader.unwrap_or_default(), &first)?) as Box<dyn Rows>));
         streams.collect()
     }
 
@@ -249,7 +250,14 @@ impl Source for SharedSource {
         Ok(Box::new(ShardDocuments { streams, rows: Vec::new() }))
     }
 
-    fn index_scan(&self, collection: &str, index: &Index, ranges: &[IndexRange], reverse: bool, _covering: bool) -> Result<Box<dyn Documents>> {
+    fn index_scan(
+        &self,
+        collection: &str,
+        index: &Index,
+        ranges: &[IndexRange],
+        reverse: bool,
+        _covering: bool,
+    ) -> Result<Box<dyn Documents>> {
         let branches = ranges.iter().map(|range| IndexBranch { index: index.clone(), conditions: conditions(range) }).collect();
         let scan = IndexScan { scan: ClusterSource::scan_of(collection), branches, reverse, sorted: false, covering: false };
         let snippet = ClusterSource::documents_snippet(collection, NodeKind::Index(scan));

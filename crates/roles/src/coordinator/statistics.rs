@@ -53,15 +53,12 @@ impl Coordinator {
                 Ok(json!({"indexes": indexes, "documentsSize": sum("documentsSize"), "cacheInUse": false, "cacheSize": 0, "cacheUsage": 0}))
             }
             Statistic::Revision => {
-                let answers = self.ask_all_leaders_with(planned, true, "/_internal/statistics", &[("w", Value::string("revision"))]).await?;
+                let answers =
+                    self.ask_all_leaders_with(planned, true, "/_internal/statistics", &[("w", Value::string("revision"))]).await?;
                 Ok(json!({"revision": newest(&answers)?}))
             }
             Statistic::Checksum { with_data, with_revisions } => {
-                let more = [
-                    ("w", Value::string("checksum")),
-                    ("data", Value::bool(with_data)),
-                    ("revisions", Value::bool(with_revisions)),
-                ];
+                let more = [("w", Value::string("checksum")), ("data", Value::bool(with_data)), ("revisions", Value::bool(with_revisions))];
                 let answers = self.ask_all_leaders_with(planned, true, "/_internal/statistics", &more).await?;
                 let mut checksum = 0u64;
                 for answer in &answers {

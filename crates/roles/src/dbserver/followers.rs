@@ -41,10 +41,8 @@ impl Entries {
 
     /// The transaction that replaces the Current entry if nothing has changed since it was read.
     fn replace(&self, entry: Json) -> Transaction {
-        let transaction = Transaction::new()
-            .set(&self.current_path, entry)
-            .increment("Current/Version")
-            .require(&self.plan_path, self.plan.clone());
+        let transaction =
+            Transaction::new().set(&self.current_path, entry).increment("Current/Version").require(&self.plan_path, self.plan.clone());
         match &self.current {
             Some(current) => transaction.require(&self.current_path, current.clone()),
             None => transaction.require_absent(&self.current_path),
@@ -71,7 +69,9 @@ pub async fn take_leadership(cluster: &Cluster, shard: &Arc<Shard>, has_data: bo
             return Err(Error::with_detail(code::CLUSTER_NOT_LEADER, &shard.name));
         }
         let known = entries.current.is_some();
-        let listed = |name: &str| entries.current.as_ref().is_some_and(|entry| strings(&entry[name]).iter().any(|s| s.trim_start_matches('_') == me));
+        let listed = |name: &str| {
+            entries.current.as_ref().is_some_and(|entry| strings(&entry[name]).iter().any(|s| s.trim_start_matches('_') == me))
+        };
         if known && !(has_data && (listed("servers") || listed("failoverCandidates"))) {
             let text = format!("{}: this server's copy is not in sync, it must not lead", shard.name);
             return Err(Error::with_detail(code::CLUSTER_NOT_LEADER, text));

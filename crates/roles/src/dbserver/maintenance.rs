@@ -227,7 +227,11 @@ async fn create_databases(server: &Arc<DbServer>) -> Result<()> {
         if tree.get(&path).is_none() {
             let entry = json!({"error": false, "errorMessage": "", "errorNum": 0, "id": database.id, "name": database.name});
             let planned = format!("Plan/Databases/{}", database.name);
-            server.cluster.agency.write(Transaction::new().set(&path, entry).increment("Current/Version").require_present(&planned)).await?;
+            server
+                .cluster
+                .agency
+                .write(Transaction::new().set(&path, entry).increment("Current/Version").require_present(&planned))
+                .await?;
         }
     }
     Ok(())
@@ -240,7 +244,8 @@ async fn drop_shards(server: &Arc<DbServer>) -> Result<()> {
     for database in server.storage.databases() {
         for local in server.storage.collections(&database.name)? {
             let info = local.info();
-            let is_planned = plan.shard(&info.name).is_some_and(|planned| crate::cluster::plan_view::holds(planned.servers(&info.name), server.id()));
+            let is_planned =
+                plan.shard(&info.name).is_some_and(|planned| crate::cluster::plan_view::holds(planned.servers(&info.name), server.id()));
             if !is_planned && !info.plan_id.is_empty() && !server.maintenance.busy.lock().contains(&info.name) {
                 server.shards.forget(&info.name);
                 server.maintenance.failed_indexes.lock().remove(&info.name);

@@ -73,7 +73,9 @@ pub fn next_action(view: &ShardView<'_>) -> Option<Action> {
     }
     content_action(view, local).or_else(|| {
         if leads {
-            return (view.current?["indexes"] != *reported_indexes(local)).then_some(Action::ReportIndexes).filter(|_| view.failed_indexes.is_empty());
+            return (view.current?["indexes"] != *reported_indexes(local))
+                .then_some(Action::ReportIndexes)
+                .filter(|_| view.failed_indexes.is_empty());
         }
         let in_sync = current_servers.iter().any(|server| server == view.me);
         let leader_ready = current_servers.first().is_some_and(|leader| leader == first);
@@ -84,7 +86,7 @@ pub fn next_action(view: &ShardView<'_>) -> Option<Action> {
 fn content_action(view: &ShardView<'_>, local: &Collection) -> Option<Action> {
     let planned = view.planned;
     let missing = |index: &&Index| {
-        !local.indexes.iter().any(|known| known.id == index.id) && !view.failed_indexes.iter().any(|failed| *failed == index.id)
+        !local.indexes.iter().any(|known| known.id == index.id) && !view.failed_indexes.contains(&index.id)
     };
     if let Some(index) = planned.indexes.iter().find(missing) {
         return Some(Action::EnsureIndex(index.clone()));

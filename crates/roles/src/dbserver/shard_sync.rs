@@ -80,7 +80,10 @@ impl DbServer {
         let chunk = self.on_snapshot(asked, move |snapshot| snapshot.chunk(after.as_deref(), CHUNK_DOCUMENTS)).await?;
         let (count, hash, next) = match chunk {
             Some(chunk) => (chunk.count, chunk.hash, chunk.more.then_some(chunk.high)),
-            None => self.on_snapshot(asked, |snapshot| snapshot.hash_of_range(Some("\0"), Some("\0"))).await.map(|(count, hash)| (count, hash, None))?,
+            None => self
+                .on_snapshot(asked, |snapshot| snapshot.hash_of_range(Some("\0"), Some("\0")))
+                .await
+                .map(|(count, hash)| (count, hash, None))?,
         };
         let mut members = vec![("hash", Value::uint(hash)), ("count", Value::uint(count))];
         members.extend(next.map(|next| ("next", Value::string(&next))));

@@ -39,7 +39,7 @@ struct Stream {
 /// What makes a stream's rows.
 enum Run {
     /// Makes more when they are asked for.
-    Open(SnippetRun),
+    Open(Box<SnippetRun>),
     /// All rows are there; what it has to report.
     Done(Value),
 }
@@ -113,7 +113,7 @@ impl DbServer {
                 let mut run = SnippetRun::new(&snippet, input, source)?;
                 let mut rows = VecDeque::from(run.next(max)?);
                 if !in_transaction {
-                    return Ok((Run::Open(run), rows));
+                    return Ok((Run::Open(Box::new(run)), rows));
                 }
                 while !run.is_done() {
                     rows.extend(run.next(max)?);
@@ -138,8 +138,7 @@ impl DbServer {
         context: QueryContext,
     ) -> Result<(Arc<dyn Source>, Registered)> {
         let null = Value::null();
-        let beginning =
-            Beginning { id, database, user: &context.user, query: "", bind_vars: &null, is_stream: true, runtime_max: None };
+        let beginning = Beginning { id, database, user: &context.user, query: "", bind_vars: &null, is_stream: true, runtime_max: None };
         let registered = self.snippets.running.register(&beginning)?;
         let control = Arc::clone(registered.control());
         let source = match cx.transaction {

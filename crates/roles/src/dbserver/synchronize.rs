@@ -65,11 +65,8 @@ struct Session<'a> {
 
 impl Session<'_> {
     async fn ask(&self, what: &str, more: Vec<(&str, Value)>) -> Result<Value> {
-        let mut members = vec![
-            ("d", Value::string(self.database)),
-            ("s", Value::string(self.shard)),
-            ("f", Value::string(self.server.id())),
-        ];
+        let mut members =
+            vec![("d", Value::string(self.database)), ("s", Value::string(self.shard)), ("f", Value::string(self.server.id()))];
         members.extend(more);
         let path = format!("/_internal/shard/{what}");
         self.server.cluster.call(self.leader, &path, &Value::object(members), REQUEST_TIMEOUT).await
@@ -179,8 +176,7 @@ impl Session<'_> {
     async fn hand_over(&self, tick: u64, lock: u64) -> Result<()> {
         self.catch_up(tick).await?;
         let (shard, database) = (self.shard.to_owned(), self.database);
-        let count =
-            self.server.blocking_storage(database, move |storage, db| Ok(storage.collection(db, &shard)?.count())).await?;
+        let count = self.server.blocking_storage(database, move |storage, db| Ok(storage.collection(db, &shard)?.count())).await?;
         self.ask("join", vec![("lock", Value::uint(lock)), ("count", Value::uint(count))]).await?;
         Ok(())
     }
