@@ -56,13 +56,13 @@ pub(crate) fn build(nodes: &[Node], live: &[Live]) -> Result<Vec<Box<dyn Operato
             at = end + 1;
             continue;
         }
-        if let Some(range) = range_of_next(nodes, live, at) {
-            if let Some(NodeKind::EnumerateList { out, .. }) = nodes.get(at + 1).map(|node| &node.kind) {
-                let after = live.get(at + 1).cloned().unwrap_or_default();
-                operators.push(Box::new(enumerate_list::EnumerateList::over_range(range, *out, after)?));
-                at += 2;
-                continue;
-            }
+        if let Some(range) = range_of_next(nodes, live, at)
+            && let Some(NodeKind::EnumerateList { out, .. }) = nodes.get(at + 1).map(|node| &node.kind)
+        {
+            let after = live.get(at + 1).cloned().unwrap_or_default();
+            operators.push(Box::new(enumerate_list::EnumerateList::over_range(range, *out, after)?));
+            at += 2;
+            continue;
         }
         let before = nodes.get(..at).unwrap_or_default();
         operators.push(operator(node, before, live.get(at).cloned().unwrap_or_default())?);
