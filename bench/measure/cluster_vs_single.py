@@ -1,7 +1,6 @@
 """The same document operations in a cluster (one copy, two copies) and on a single server."""
 
-from harness import post
-from programs import Cluster, Single, folder
+from programs import Cluster, Single, folder, post
 from report import Report, Rounds, arguments, load
 
 KEYS = 5000

@@ -1,7 +1,6 @@
 """Single documents beside PostgreSQL: insert, read and update by primary key at equal durability."""
 
-from harness import delete, post
-from programs import Postgres, Single, folder
+from programs import Postgres, Single, delete, folder, post
 from report import Report, Rounds, arguments, load
 
 KEYS = 10_000

@@ -7,8 +7,7 @@ import time
 
 import requests
 
-from harness import post
-from programs import Agents, Cluster, Etcd, folder, wait_until
+from programs import Agents, Cluster, Etcd, folder, post, wait_until
 from report import Report, arguments, percentile
 
 # A writer gives a request up after this long and begins another one.

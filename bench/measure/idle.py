@@ -6,7 +6,6 @@ import time
 import requests
 
 import processes
-from harness import wait_until
 from programs import Cluster, Etcd, Postgres, Single, folder
 from report import Report, arguments
 

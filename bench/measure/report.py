@@ -4,7 +4,6 @@ meets all of them; every figure is the median of its rounds, every ratio comes f
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import time
@@ -97,7 +96,7 @@ class Report:
         cores = os.cpu_count()
         memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
         revision = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent).stdout.strip()
-        return (f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {cores} vCPU, {memory_gib:.0f} GiB, Linux {platform.release()}, commit {revision or 'unknown'}; "
+        return (f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {cores} vCPU, {memory_gib:.0f} GiB, commit {revision or 'unknown'}; "
                 f"load generator, our servers and the peer share the cores; load average before the run {self.load_before:.1f}, "
                 f"took {time.monotonic() - self.began:.0f} s.")
 
