@@ -132,7 +132,10 @@ impl Call {
 
     /// 404 for a path that no route knows.
     pub fn unknown_path(&self) -> Result<Reply> {
-        Err(Error::new(code::HTTP_NOT_FOUND, format!("unknown path '{}'", self.request.path)))
+        // Compat: the message names the path without the database.
+        let path = &self.request.path;
+        let shown = path.strip_prefix("/_db/").and_then(|rest| rest.get(rest.find('/')?..)).unwrap_or(path);
+        Err(Error::new(code::HTTP_NOT_FOUND, format!("unknown path '{shown}'")))
     }
 }
 

@@ -28,8 +28,8 @@ pub struct ApiOptions {
     pub log: Option<Arc<dyn LogBook>>,
     /// Most results of asynchronous requests kept.
     pub jobs_max: usize,
-    /// Names of the optimiser's rules, for `/_api/query/rules`.
-    pub optimizer_rules: Vec<String>,
+    /// The answer of `/_api/query/rules`: an array of the optimiser's rules.
+    pub optimizer_rules: serde_json::Value,
 }
 
 impl Default for ApiOptions {
@@ -44,7 +44,7 @@ impl Default for ApiOptions {
             shutdown: None,
             log: None,
             jobs_max: 4096,
-            optimizer_rules: Vec::new(),
+            optimizer_rules: serde_json::json!([]),
         }
     }
 }

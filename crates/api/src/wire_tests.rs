@@ -52,7 +52,9 @@ async fn the_first_requests_of_drivers() {
 #[tokio::test]
 async fn unknown_things() {
     let (_, api) = api();
-    assert_eq!(ask(&api, GET, "/_api/nothing", "").await, error(404, 404, "unknown path '/_api/nothing'"));
+    for path in ["/_api/nothing", "/_db/d/_api/nothing"] {
+        assert_eq!(ask(&api, GET, path, "").await, error(404, 404, "unknown path '/_api/nothing'"));
+    }
     assert_eq!(ask(&api, GET, "/_db/unknown/_api/version", "").await, error(404, 1228, "database not found"));
     assert_eq!(ask(&api, PATCH, "/_api/version", "").await, error(405, 405, "method not supported"));
     let (status, body) = ask(&api, POST, "/_api/document/c", "{1: 2}").await;

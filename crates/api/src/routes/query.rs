@@ -5,12 +5,12 @@ use crate::reply::Reply;
 use base::{Error, Result, code};
 use database::context::Access;
 use rt::http::Method;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 pub async fn handle(call: &Call, parts: &[&str]) -> Result<Reply> {
     match (call.method(), parts) {
         (&Method::POST, []) => parse(call).await,
-        (&Method::GET, ["rules"]) => Ok(rules(call)),
+        (&Method::GET, ["rules"]) => Ok(Reply::tree(200, call.state.options.optimizer_rules.clone())),
         (&Method::GET | &Method::PUT | &Method::DELETE, _) => Err(Error::new(code::NOT_IMPLEMENTED, "queries are not tracked yet")),
         _ => call.method_not_allowed(),
     }
@@ -27,11 +27,4 @@ async fn parse(call: &Call) -> Result<Reply> {
         members.entry("parsed").or_insert(true.into());
     }
     Ok(Reply::object(200, parsed))
-}
-
-fn rules(call: &Call) -> Reply {
-    let flags = json!({"hidden": false, "clusterOnly": false, "canBeDisabled": true, "canCreateAdditionalPlans": false,
-        "disabledByDefault": false, "enterpriseOnly": false});
-    let rules = call.state.options.optimizer_rules.iter().map(|name| json!({"name": name, "flags": flags}));
-    Reply::tree(200, rules.collect())
 }
