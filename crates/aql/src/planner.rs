@@ -125,7 +125,11 @@ impl Planner<'_> {
         self.push(NodeKind::Singleton)?;
         if !guards.is_empty() {
             // Compat: a subquery in an operand that is not evaluated does not run.
-            let condition = self.calculate(Expr::And(guards.clone()), None)?;
+            let condition = match guards.as_slice() {
+                [only] => only.clone(),
+                all => Expr::And(all.to_vec()),
+            };
+            let condition = self.calculate(condition, None)?;
             self.push(NodeKind::Filter { input: condition })?;
         }
         for statement in &query.statements {

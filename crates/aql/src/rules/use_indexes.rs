@@ -25,6 +25,9 @@ use velocypack::Value;
 /// Limit: branches of an `||` that may each use an index.
 const BRANCHES_MAX: usize = 64;
 
+/// Small (or unknown) collections are judged as if they had so many documents, or all look-ups looked alike.
+const COUNT_MIN: u64 = 1000;
+
 pub(super) fn run(plan: &mut Plan, cx: &mut Cx<'_>) -> Result<bool> {
     let mut changed = false;
     for at in 0..plan.nodes.len() {
@@ -50,7 +53,7 @@ pub(super) fn run(plan: &mut Plan, cx: &mut Cx<'_>) -> Result<bool> {
 fn branches(plan: &Plan, at: usize, scan: &Scan, cx: &Cx<'_>) -> Option<Vec<IndexBranch>> {
     let info = cx.collection(&scan.collection);
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    let chooser = Chooser { scan, indexes: &info.indexes, count: info.count as f64 };
+    let chooser = Chooser { scan, indexes: &info.indexes, count: info.count.max(COUNT_MIN) as f64 };
     let known = known_before(plan, at);
     let filters = filters_after(plan, at);
     let all: Vec<Condition> = filters.iter().flat_map(|found| conditions(&found.condition, scan.out, &known)).collect();
