@@ -90,7 +90,11 @@ def test_an_unknown_secondary_is_refused(tmp_path):
         agent = servers.add("agent", [
             "--server.endpoint", f"tcp://127.0.0.1:{port}", "--agency.my-address", f"tcp://127.0.0.1:{port}", "--server.authentication", "false",
             "--agency.activate", "true", "--agency.size", "1", "--agency.supervision", "true", "agent"], tmp_path, port).start()
-        wait_until(lambda: get(agent, "/_api/agency/config", 200)["leaderId"], "the agent leads")
+        def leads():
+            answer = get(agent, "/_api/agency/config")
+            return answer.status_code == 200 and answer.json()["leaderId"]
+
+        wait_until(leads, "the agent leads")
         code, said = refused(
             tmp_path, "--server.authentication=false", *endpoint(), "--cluster.my-id", "Secondary007", "--cluster.my-address", "tcp://127.0.0.1:2",
             "--cluster.agency-endpoint", f"tcp://127.0.0.1:{port}", "secondary")

@@ -112,8 +112,7 @@ impl Single {
 
     /// Forgets idle cursors and transactions, and removes expired documents, until shutdown.
     pub async fn run(self: Arc<Self>, shutdown: Shutdown) {
-        let expiry =
-            tokio::spawn(Arc::clone(&self).expire_until(Arc::new(|_, _| true), shutdown.clone()));
+        let expiry = tokio::spawn(Arc::clone(&self).expire_until(Arc::new(|_, _| true), shutdown.clone()));
         self.sweep_until(shutdown).await;
         let _ = expiry.await;
     }

@@ -199,9 +199,21 @@ fn cannot(verb: &str, path: &Path, error: &std::io::Error) -> Error {
     Error::bad_parameter(format!("cannot {verb} {}: {error}", path.display()))
 }
 
+/// How long a scheduler that has just been killed may still hold its lock while it dies.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
 /// One scheduler for each data directory.
 fn lock(data_dir: &Path) -> Result<Flock<File>> {
-    try_lock(data_dir)?.ok_or_else(|| Error::bad_parameter(format!("another arangodb uses {}", data_dir.display())))
+    let began = rt::clock::monotonic();
+    loop {
+        if let Some(lock) = try_lock(data_dir)? {
+            return Ok(lock);
+        }
+        if rt::clock::monotonic().saturating_sub(began) > LOCK_PATIENCE {
+            return Err(Error::bad_parameter(format!("another arangodb uses {}", data_dir.display())));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn try_lock(data_dir: &Path) -> Result<Option<Flock<File>>> {

@@ -85,7 +85,12 @@ impl Log {
     }
 
     fn level(&self, topic: &str) -> LevelFilter {
-        self.topics.get(topic).copied().unwrap_or(self.default_level)
+        let default = match topic {
+            // openraft tells every vote; what an operator should know of it, `agency` says.
+            "raft" => self.default_level.min(LevelFilter::ERROR),
+            _ => self.default_level,
+        };
+        self.topics.get(topic).copied().unwrap_or(default)
     }
 
     fn layer(&'static self) -> LogLayer {
@@ -144,6 +149,7 @@ fn topic(target: &str) -> &str {
     let (first, rest) = target.split_once("::").unwrap_or((target, ""));
     match (first, rest) {
         ("agency", _) => "agency",
+        ("openraft", _) => "raft",
         ("roles", rest) if rest.starts_with("query") || rest.starts_with("cursors") => "queries",
         ("roles", rest) if rest.starts_with("coordinator") || rest.starts_with("dbserver") || rest.starts_with("cluster") => "cluster",
         ("aql" | "exec", _) => "queries",

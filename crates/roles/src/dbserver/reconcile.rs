@@ -85,9 +85,7 @@ pub fn next_action(view: &ShardView<'_>) -> Option<Action> {
 
 fn content_action(view: &ShardView<'_>, local: &Collection) -> Option<Action> {
     let planned = view.planned;
-    let missing = |index: &&Index| {
-        !local.indexes.iter().any(|known| known.id == index.id) && !view.failed_indexes.contains(&index.id)
-    };
+    let missing = |index: &&Index| !local.indexes.iter().any(|known| known.id == index.id) && !view.failed_indexes.contains(&index.id);
     if let Some(index) = planned.indexes.iter().find(missing) {
         return Some(Action::EnsureIndex(index.clone()));
     }
