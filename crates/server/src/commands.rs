@@ -33,8 +33,8 @@ fn help(is_shown: impl Fn(&Definition) -> bool) {
     for definition in table::all().iter().filter(|definition| is_shown(definition)) {
         let this = definition.name.split_once('.').map_or("general", |(section, _)| section);
         if this != section {
+            println!("{}Section '{this}':", if section.is_empty() { "" } else { "\n" });
             section = this;
-            println!("{}Section '{section}':", if section.is_empty() { "" } else { "\n" });
         }
         let what = if definition.help.is_empty() { "accepted, without effect" } else { definition.help };
         let default = if definition.default.is_empty() { String::new() } else { format!(" (default: {})", definition.default) };

@@ -82,6 +82,10 @@ async fn serve(options: Arc<Options>, role: Role, log: &'static Log, control: Ha
     let state = options.text("database.required-directory-state").to_owned();
     let directory = tokio::task::spawn_blocking(move || DataDirectory::open(&path, role, &state)).await;
     let directory = Arc::new(directory.map_err(|_| "cannot open the database directory".to_owned())??);
+    let is_member = matches!(role, Role::Coordinator | Role::DbServer | Role::Secondary);
+    if is_member && options.flag("cluster.require-persisted-id") && directory.server_id()?.is_none() {
+        return Err("there is no server id in the database directory, but --cluster.require-persisted-id asks for one".into());
+    }
     write_pid_file(&options)?;
     let launch = Launch { options, role, directory, shutdown: shutdown.clone(), control };
     // A member of a cluster waits here for its agency, perhaps for ever.
