@@ -6,8 +6,8 @@
 //! allocation ([`Node::same`]), so "has anything below `Plan/Collections/shop` changed" is a
 //! comparison of pointers.
 //!
-//! Invariant: snapshots only move forward in index, and each shows the whole of every transaction
-//! up to its index.
+//! Invariant: each snapshot shows the whole of every transaction up to its index. The index goes
+//! back only if another agency answers under the old addresses.
 
 use crate::client::{AgencyClient, Feed};
 use crate::node::Node;
@@ -149,7 +149,7 @@ impl AgencyCache {
         self.contact.read().map(|time| rt::clock::monotonic().saturating_sub(time))
     }
 
-    /// Makes `snapshot` the current one, unless a newer one is there.
+    /// Makes `snapshot` the current one.
     pub fn publish(&self, snapshot: Snapshot) {
         let index = snapshot.index;
         *self.snapshot.write() = Arc::new(snapshot);

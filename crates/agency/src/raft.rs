@@ -18,8 +18,9 @@ pub mod snapshot;
 use crate::transaction::Transaction;
 use base::{Error, Result};
 use rt::http::Bytes;
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use std::io::Cursor;
 
 openraft::declare_raft_types!(
@@ -75,6 +76,20 @@ pub enum Item {
     Read(Vec<String>),
 }
 
+impl Serialize for Item {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self {
+            Self::Write { transaction, once } => {
+                map.serialize_entry("w", &(&transaction.operations, &transaction.preconditions, &transaction.client_id))?;
+                map.serialize_entry("o", once)?;
+            }
+            Self::Read(paths) => map.serialize_entry("r", paths)?,
+        }
+        map.end()
+    }
+}
+
 /// Everything in one log entry.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
@@ -85,18 +100,6 @@ pub struct Batch {
 }
 
 impl Batch {
-    fn to_json(&self) -> Json {
-        let items: Vec<Json> = self
-            .items
-            .iter()
-            .map(|item| match item {
-                Item::Write { transaction, once } => json!({"w": transaction.to_json(), "o": once}),
-                Item::Read(paths) => json!({"r": paths}),
-            })
-            .collect();
-        json!([self.time_ms, items])
-    }
-
     fn from_json(mut value: Json) -> Result<Self> {
         let malformed = || Error::internal("malformed entry in the agency's log");
         let time_ms = value.get(0).and_then(Json::as_u64).ok_or_else(malformed)?;
@@ -125,7 +128,9 @@ impl Command {
     /// Encodes a batch.
     #[must_use]
     pub fn encode(batch: &Batch) -> Self {
-        Self { encoded: Bytes::from(batch.to_json().to_string()) }
+        // Serialising plain data into memory cannot fail.
+        let encoded = serde_json::to_vec(&(batch.time_ms, &batch.items)).unwrap_or_default();
+        Self { encoded: encoded.into() }
     }
 
     /// Takes bytes that [`Command::encoded`] gave.

@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, watch};
 
 /// Limits of the change feed: transactions, and their bytes roughly.
 const FEED_ENTRIES_MAX: usize = 8192;
-const FEED_BYTES_MAX: usize = 8 << 20;
+const FEED_BYTES_MAX: usize = 2 << 20;
 /// Client ids are remembered for at least this long, as the entries' times tell.
 const ID_KEPT_MS: u64 = 120_000;
 /// So many ids are remembered however old they are.

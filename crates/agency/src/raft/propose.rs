@@ -22,6 +22,9 @@ const QUEUE: usize = 4096;
 const ITEMS_MAX: usize = 1024;
 /// Batches on their way at the same time.
 const IN_FLIGHT: usize = 2;
+/// Longest wait for the clients of the previous batch to come back: short beside a sync of the disk,
+/// which it may save.
+const GATHER_MAX: Duration = Duration::from_micros(600);
 /// A confirmation of leadership is tried so often before readers are told that there is no leader.
 const CONFIRM_ATTEMPTS: usize = 3;
 
@@ -99,11 +102,15 @@ fn prove(confirmed: &AtomicU64) {
 async fn propose(slot: Slot, mut queue: mpsc::Receiver<Write>, confirmed: Arc<AtomicU64>) {
     let permits = Arc::new(Semaphore::new(IN_FLIGHT));
     let mut waiting = Vec::new();
+    let mut usual = 0;
     loop {
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
         if queue.recv_many(&mut waiting, ITEMS_MAX).await == 0 {
             return;
         }
+        gather(&mut queue, &mut waiting, usual).await;
+        // Forgets slowly, so that one small batch does not end the habit.
+        usual = waiting.len().max(usual * 3 / 4);
         let writes = std::mem::take(&mut waiting);
         let raft = slot.read().clone();
         let Some(raft) = raft else {
@@ -135,6 +142,21 @@ async fn propose(slot: Slot, mut queue: mpsc::Receiver<Write>, confirmed: Arc<At
             drop(permit);
         });
     }
+}
+
+/// Waits a moment if far fewer writes are here than there usually are: clients that were just answered
+/// send their next write within microseconds, and would else miss this batch by as much.
+async fn gather(queue: &mut mpsc::Receiver<Write>, waiting: &mut Vec<Write>, usual: usize) {
+    let enough = usual.min(ITEMS_MAX) * 3 / 4;
+    let fill = async {
+        while waiting.len() < enough {
+            if queue.recv_many(waiting, ITEMS_MAX).await == 0 {
+                return;
+            }
+        }
+    };
+    // Time-out: whoever is here goes.
+    let _ = tokio::time::timeout(GATHER_MAX, fill).await;
 }
 
 fn refuse(writes: Vec<Write>, lost: Lost) {

@@ -27,9 +27,9 @@ const COMPACTION_CHECK: Duration = Duration::from_secs(1);
 /// Shortest time between two snapshots, unless the log is large.
 const SNAPSHOT_PAUSE: Duration = Duration::from_secs(10);
 /// A log of this size is compacted at once.
-const LOG_BYTES_MAX: usize = 64 << 20;
+const LOG_BYTES_MAX: usize = 24 << 20;
 /// Limit: bytes of entries kept behind a snapshot.
-const KEEP_BYTES_MAX: usize = 16 << 20;
+const KEEP_BYTES_MAX: usize = 8 << 20;
 
 impl Agent {
     /// Tells the others what this agent knows and hears what they know, for as long as it runs.

@@ -132,6 +132,7 @@ fn write_record(cx: &mut Cx<'_>, id: &str, role: &str, old: &str, status: &str, 
     record.insert("Timestamp".into(), json!(cx.now()));
     let mut transaction = Transaction::new().set(&path, Json::Object(record));
     transaction = match stored {
+        Some(stored) if stored.child("Status").is_none() => transaction.require_absent(&format!("{path}/Status")),
         Some(_) => transaction.require(&format!("{path}/Status"), old),
         None => transaction.require_absent(&path),
     };
