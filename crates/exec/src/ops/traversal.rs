@@ -248,6 +248,11 @@ impl Traversal {
                 self.expand(walk, &step, &frame, run)?;
             }
             let Some(step) = walk.frontier.pop() else { return Ok(None) };
+            // By weight, the first path that is popped is the lightest one to its vertex.
+            let by_weight = matches!(walk.frontier, Frontier::Weight(_)) && self.plan.options.unique_vertices == "global";
+            if by_weight && step.depth > 0 && !walk.visited.insert(step.vertex.clone()) {
+                continue;
+            }
             let pruned = self.evaluate_prune(&step, &frame, run)?;
             if step.depth < self.plan.max_depth && !pruned.as_ref().is_some_and(|value| convert::to_bool(value.as_slice())) {
                 walk.unexpanded = Some(step.clone());

@@ -1,6 +1,8 @@
 //! A database in memory for tests: the executor's source and the compiler's catalog. With more than
 //! one shard it plays a coordinator whose shards run snippets.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use aql::catalog::{CatalogView, CollectionInfo, EdgeDefinition, GraphInfo};
 use aql::plan::Direction;
 use base::revision::Revision;
@@ -45,7 +47,7 @@ pub struct MemoryDatabase {
 impl MemoryDatabase {
     /// An empty database; more than one shard makes it a cluster.
     pub fn new(shards: u32) -> Self {
-        let context = QueryContext { now_ms: 1_500_000_000_000, random_seed: 7, user: "root".into(), database: "_system".into() };
+        let context = QueryContext { now_ms: 1_700_000_000_000, random_seed: 7, user: "root".into(), database: "_system".into() };
         Self { content: Arc::default(), shards, shard: None, context }
     }
 
