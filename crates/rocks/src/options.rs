@@ -23,7 +23,7 @@ pub struct RocksOptions {
 impl Default for RocksOptions {
     fn default() -> Self {
         Self {
-            block_cache_bytes: 128 << 20,
+            block_cache_bytes: 64 << 20,
             write_buffer_bytes: 64 << 20,
             open_files_max: 512,
             background_jobs: 2,
