@@ -27,13 +27,15 @@ def main():
         pids = {server.name: server.process.pid for servers in (cluster, single, etcd) for server in servers.values()}
         pids["PostgreSQL"] = postgres.process.pid
         report.add(watch(pids, options.idle_s))
+        again = restart_roles(cluster, options.starts)
     with folder() as where:
-        report.add(starts(where, options.starts))
+        report.add(starts(where, options.starts) + "\n" + again)
     report.add(
-        f"Memory is resident memory, what is shared counted in proportion; processor time is the share of one core over {options.idle_s:.0f} s without any request. "
+        f"\"resident\" counts all memory of a process (of PostgreSQL's six processes the sum, what they share six times), \"in proportion\" divides what several processes share, such as the program itself. Processor time is the share of one core over {options.idle_s:.0f} s without any request. "
         f"The cluster (three agents, two primaries, two secondaries, one coordinator) was ready for requests {whole:.1f} s after its first process was started, one after the other. "
         f"First answer: from the start of the process on an empty (first) or its own earlier directory (again) to the first answer to a request, "
-        f"medians of {options.starts} starts; a member of etcd alone, a cluster of one.")
+        f"medians of {options.starts} starts; a member of etcd alone, a cluster of one; PostgreSQL asked by psql every 20 ms, its first start with initdb; "
+        "the servers of the cluster after SIGINT, beside the others that run.")
     report.finish()
 
 
@@ -42,10 +44,24 @@ def watch(pids, idle_s):
     time.sleep(3)
     before = {name: processes.cpu_s([pid]) for name, pid in pids.items()}
     time.sleep(idle_s)
-    lines = ["| process | memory, MiB | processor, % of a core | threads |", "|---|--:|--:|--:|"]
+    lines = ["| process | resident, MiB | in proportion, MiB | processor, % of a core | threads |", "|---|--:|--:|--:|--:|"]
     for name, pid in pids.items():
         share = 100 * (processes.cpu_s([pid]) - before[name]) / idle_s
-        lines.append(f"| {name} | {processes.memory_mib(pid):.0f} | {share:.1f} | {sum(processes.threads(one) for one in processes.family(pid))} |")
+        memory = [processes.memory_mib(pid, field) for field in ("Rss", "Pss")]
+        threads = sum(processes.threads(one) for one in processes.family(pid))
+        lines.append(f"| {name} | {memory[0]:.0f} | {memory[1]:.0f} | {share:.1f} | {threads} |")
+    return "\n".join(lines)
+
+
+def restart_roles(cluster, count):
+    """First answers of one server of each role when it comes back into the running cluster."""
+    lines = []
+    for name in ("agent1", "primary1", "secondary1", "coordinator1"):
+        times = []
+        for _ in range(count):
+            cluster[name].interrupt()
+            times.append(until_answer(cluster[name], "/_api/version"))
+        lines.append(f"| {name} in the cluster | | {statistics.median(times):.3f} |")
     return "\n".join(lines)
 
 

@@ -41,15 +41,15 @@ def cpu_s(pids):
     return ticks / TICKS_PER_S
 
 
-def memory_mib(pid):
-    """Resident memory; what several processes of a family share is counted once."""
+def memory_mib(pid, field="Rss"):
+    """Memory of a process and its descendants: `Rss` resident, `Pss` with what is shared counted in proportion."""
     total_kib = 0
     for one in family(pid):
         try:
             lines = (Path("/proc") / str(one) / "smaps_rollup").read_text().splitlines()
         except OSError:
             continue
-        total_kib += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        total_kib += sum(int(line.split()[1]) for line in lines if line.startswith(field + ":"))
     return total_kib / 1024
 
 

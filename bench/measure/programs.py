@@ -18,7 +18,7 @@ from pathlib import Path
 import requests
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "e2e"))
-from harness import PROGRAMS, Cluster, Server, Servers, arguments_of, delete, free_ports, post, request_lines, wait_until  # noqa: E402
+from harness import ARANGOD, PROGRAMS, Cluster, Server, Servers, arguments_of, delete, free_ports, post, request_lines, wait_until  # noqa: E402
 
 LOAD = PROGRAMS / "bench-load"
 ETCD = Path("/usr/bin/etcd")
@@ -235,4 +235,4 @@ class Postgres:
         self.stop()
 
 
-__all__ = ["LOAD", "Agents", "Cluster", "Etcd", "Postgres", "Server", "Servers", "Single", "delete", "folder", "free_ports", "post", "wait_until"]
+__all__ = ["ARANGOD", "LOAD", "Agents", "Cluster", "Etcd", "Postgres", "Server", "Servers", "Single", "delete", "folder", "free_ports", "post", "wait_until"]

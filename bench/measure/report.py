@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import processes
-from programs import LOAD
+from programs import ARANGOD, LOAD
 
 
 def arguments(description, rounds, measure_ms, more=()):
@@ -95,8 +95,8 @@ class Report:
     def machine(self):
         cores = os.cpu_count()
         memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-        revision = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent).stdout.strip()
-        return (f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {cores} vCPU, {memory_gib:.0f} GiB, commit {revision or 'unknown'}; "
+        built = time.strftime("%Y-%m-%d %H:%M", time.gmtime(ARANGOD.stat().st_mtime))
+        return (f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {cores} vCPU, {memory_gib:.0f} GiB, arangod built {built} UTC; "
                 f"load generator, our servers and the peer share the cores; load average before the run {self.load_before:.1f}, "
                 f"took {time.monotonic() - self.began:.0f} s.")
 
