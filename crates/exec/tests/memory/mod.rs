@@ -222,10 +222,10 @@ impl Source for MemoryDatabase {
         let snippet: RemoteSnippet = serde_json::from_slice(&wire).unwrap();
         let mut streams: Vec<Box<dyn Rows>> = Vec::new();
         for shard in 0..self.shards {
-            if let [key] = snippet.shard_values.as_slice() {
-                if key.as_slice().as_str().is_none_or(|key| shard_of(key, self.shards) != shard) {
-                    continue;
-                }
+            if let [key] = snippet.shard_values.as_slice()
+                && key.as_slice().as_str().is_none_or(|key| shard_of(key, self.shards) != shard)
+            {
+                continue;
             }
             let source = Arc::new(Self { shard: Some(shard), ..self.clone() });
             streams.push(Box::new(ShardRows(SnippetRun::new(&snippet, input.clone(), source)?)));
@@ -302,7 +302,7 @@ fn modify_one(content: &mut Content, collection: &str, document: &Value, request
     if let Some(new) = &new {
         documents.insert(key.clone(), new.clone());
     }
-    let old_rev = old.is_some().then(|| Revision(1));
+    let old_rev = old.is_some().then_some(Revision(1));
     Ok(DocumentOutcome { key, id, rev: Revision(number), old_rev, new, old })
 }
 
