@@ -107,7 +107,9 @@ impl Coordinator {
         job["creator"] = json!(self.cluster.identity.id);
         job["jobId"] = json!(id);
         job["timeCreated"] = json!(rt::clock::now_iso());
-        self.cluster.agency.write(Transaction::new().set(&format!("Target/ToDo/{id}"), job)).await?;
+        let written = self.cluster.agency.write(Transaction::new().set(&format!("Target/ToDo/{id}"), job)).await?;
+        // Whoever asks for the job with its number finds it.
+        self.see(written.committed("a new job")?).await?;
         Ok(json!({"id": id}))
     }
 
