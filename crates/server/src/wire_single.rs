@@ -53,6 +53,7 @@ pub fn api_options(launch: &Launch) -> ApiOptions {
             .collect(),
         root_redirect: options.text("http.redirect-root-to").to_owned(),
         shutdown: Some(launch.shutdown.clone()),
+        optimizer_rules: aql::rules_json(),
         ..ApiOptions::default()
     }
 }

@@ -93,6 +93,7 @@ pub async fn take_leadership(cluster: &Cluster, shard: &Arc<Shard>, has_data: bo
 pub async fn drop_follower(cluster: &Cluster, shard: &Arc<Shard>, follower: &str) -> Result<()> {
     let _change = shard.change.lock().await;
     if !shard.followers()?.iter().any(|known| known == follower) {
+        shard.set_stuck(None);
         return Ok(());
     }
     tracing::warn!(shard = %shard.name, follower, "follower is dropped: it did not take a write in time");

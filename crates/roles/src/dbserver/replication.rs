@@ -73,7 +73,7 @@ impl Replicator {
         let mut sent = Vec::new();
         for (name, operations) in by_shard {
             let shard = self.shards.led(&name)?;
-            self.check_writable(&shard)?;
+            self.check_writable(&shard).await?;
             let operations = Arc::new(operations);
             for follower in shard.followers()?.iter() {
                 sent.push(self.send(Arc::clone(&shard), follower.clone(), Arc::clone(&operations)));
@@ -85,9 +85,12 @@ impl Replicator {
         Ok(CommitPermit { _gates: gates })
     }
 
-    fn check_writable(&self, shard: &Shard) -> Result<()> {
+    /// Refuses if too few copies are in sync.
+    async fn check_writable(&self, shard: &Arc<Shard>) -> Result<()> {
         if let Some(follower) = shard.stuck() {
-            return Err(Error::with_detail(code::CLUSTER_COULD_NOT_DROP_FOLLOWER, follower));
+            // The agency did not answer when that follower missed a write: first things first.
+            let dropped = drop_follower(&self.cluster, shard, &follower).await;
+            dropped.map_err(|fault| Error::with_detail(code::CLUSTER_COULD_NOT_DROP_FOLLOWER, fault))?;
         }
         let plan = self.cluster.plan();
         let concern = plan.shard(&shard.name).map_or(1, |planned| planned.collection.write_concern);
