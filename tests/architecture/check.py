@@ -20,7 +20,7 @@ LAYERS = {
 SAME_LAYER = {("velocypack", "base")}
 PURE = {"base", "velocypack", "database", "aql", "exec", "storage"}
 IMPURE = {"tokio", "hyper", "hyper-util", "rt", "socket2", "rocksdb", "tracing-subscriber"}
-ONLY_USER_OF = {"rocks": "server", "rocksdb": "rocks"}
+ONLY_USER_OF = {"rocks": "server", "rocksdb": "rocks", "api": "server"}
 NAMES_THAT_MEAN_NOTHING = {"utils", "util", "common", "helpers", "helper", "misc", "types", "manager"}
 
 
